@@ -1,0 +1,2 @@
+//! The binary: parses arguments, runs the command, maps its end to an exit code.
+fn main() {}

@@ -1,0 +1,35 @@
+//! The border between `deliver` and the engine: a batch goes in, an answer comes out. Tests of `deliver` stand in for
+//! the engine here.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use super::outcome::{CallError, SendResult};
+use crate::event::{Event, Signal};
+
+/// Events of one signal for one exporter. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// All events are of this signal.
+    pub signal: Signal,
+    /// In the order of the queue; never empty.
+    pub items: Arc<[BatchItem]>,
+}
+
+/// One event of a batch.
+#[derive(Clone, Debug)]
+pub struct BatchItem {
+    /// The event's place in the log, unique for an exporter: the contract's token.
+    pub token: u64,
+    /// The event.
+    pub event: Arc<Event>,
+}
+
+/// Something that takes batches: a pool of instances of one component.
+pub trait Guest: Send + Sync + 'static {
+    /// Hands over one batch and waits for the answer. Bounded in time by the engine's limits.
+    ///
+    /// # Errors
+    /// See [`CallError`]; the events are the caller's to send again.
+    fn send(&self, batch: Batch) -> impl Future<Output = Result<SendResult, CallError>> + Send;
+}
