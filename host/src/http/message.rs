@@ -10,6 +10,8 @@ use bytes::Bytes;
 pub enum Compression {
     /// `content-encoding: gzip`
     Gzip,
+    /// `content-encoding: deflate` (zlib, RFC 9110 8.4.1.2)
+    Deflate,
     /// `content-encoding: zstd`
     Zstd,
 }

@@ -25,6 +25,13 @@ pub enum SendOutcome {
     AllItems(ItemResult),
     /// One fate an item, in order; the engine has checked the length.
     PerItem(Vec<ItemResult>),
+    /// Some were refused, nobody knows which: nothing is sent again. The engine has checked the count.
+    Partial {
+        /// At least 1, at most the batch's length.
+        rejected_count: usize,
+        /// What the backend said.
+        reason: String,
+    },
     /// The host halves the batch.
     TooLarge,
     /// Nothing was stored because of at least one item: the host bisects.

@@ -1,0 +1,36 @@
+# An index of commands. `make help` lists them; each does its own set-up.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+EXPORTERS := json langfuse
+CARGO_TEST := cargo test --release --locked
+
+.PHONY: help setup build exporters demo test test-peers lint bench wit
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+
+setup: ## Install the compiler's wasm target.
+	@rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2
+
+exporters: setup ## Build one component for each exporter into plugins/.
+	cargo build --locked --profile component --target wasm32-wasip2 $(EXPORTERS:%=-p %-exporter)
+	@mkdir -p plugins && for name in $(EXPORTERS); do cp target/wasm32-wasip2/component/$${name//-/_}_exporter.wasm plugins/$$name.wasm; done
+
+build: exporters ## Build target/release/mastra-host and the components.
+	cargo build --release --locked -p mastra-host
+
+demo: build ## Watch recorded agent events travel to a local recording server.
+	cargo run --release --locked -q -p kit --bin demo
+
+test: build ## Run all tests that need no network.
+	$(CARGO_TEST) --workspace --exclude peers
+
+test-peers: build ## Run the tests against official clients and real servers (npm, PyPI).
+	$(CARGO_TEST) -p peers
+
+lint: setup ## Check format, lints and documentation.
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+bench: build ## Measure spans per CPU-second and peak memory, beside a rival.
+	cargo run --release --locked -q -p bench
