@@ -8,9 +8,15 @@
 
 pub mod decode;
 pub mod fields;
+pub mod instrument;
+mod json;
+pub mod keys;
+pub mod per_signal;
 pub mod records;
+pub mod signal_set;
 #[cfg(test)]
 mod tests;
+pub mod time;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,7 +40,13 @@ pub enum Signal {
 
 impl Signal {
     /// All signals, in the contract's order.
-    pub const ALL: [Self; 5] = [Self::Traces, Self::Logs, Self::Metrics, Self::Scores, Self::Feedback];
+    pub const ALL: [Self; 5] = [
+        Self::Traces,
+        Self::Logs,
+        Self::Metrics,
+        Self::Scores,
+        Self::Feedback,
+    ];
 
     /// The word used on the command line, in config, in metrics and as the WIT interface name.
     #[must_use]
@@ -153,7 +165,7 @@ pub struct Event {
     pub received_at: u64,
     /// Who sent it.
     pub source: Arc<Source>,
-    /// Equal for repeats of the same event: hash of kind and id; for span updates of the content too.
+    /// Equal for repeats of the same event: hash of kind, project and ids; for span updates of the content too.
     pub repeat_key: u128,
     /// Events that must stay in order among themselves have the same lane: by trace; metrics by series.
     pub lane: u64,

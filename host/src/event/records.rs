@@ -1,7 +1,10 @@
 //! The typed records, field for field those of `wit/types.wit` (its doc comments give units and meaning). They borrow
 //! from the event's JSON text; only text with escapes, and what `shape` rewrites, is owned.
 
-#![expect(missing_docs, reason = "every field is documented in wit/types.wit, which these records repeat name for name")]
+#![expect(
+    missing_docs,
+    reason = "every field is documented in wit/types.wit, which these records repeat name for name"
+)]
 
 use std::borrow::Cow;
 
@@ -329,8 +332,15 @@ pub struct SummaryPoint {
 /// `types.metric-value`
 #[derive(Clone, Debug, PartialEq)]
 pub enum MetricValue {
-    Single { value: f64, instrument: Instrument },
-    Sum { value: MetricNumber, temporality: Temporality, is_monotonic: bool },
+    Single {
+        value: f64,
+        instrument: Instrument,
+    },
+    Sum {
+        value: MetricNumber,
+        temporality: Temporality,
+        is_monotonic: bool,
+    },
     Gauge(MetricNumber),
     Histogram(HistogramPoint),
     ExponentialHistogram(ExponentialHistogramPoint),
