@@ -1,0 +1,153 @@
+//! Reads a request's body: bounded in size, as sent and decoded, and in time. Called by `routes`.
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use bytes::{Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
+use http_body_util::BodyExt as _;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::RequestError;
+use super::limits::{InflightBytes, Limits, Share};
+
+/// What is set aside at once for a body whose length is known: a promised length alone should not cost memory.
+const FIRST_CAPACITY_BYTES: usize = 1 << 20;
+
+/// How much is decompressed before other tasks get their turn.
+const DECODE_STEP_BYTES: usize = 256 << 10;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Identity,
+    Gzip,
+}
+
+/// Reads and decodes the body. The share is what it holds of the bytes on their way.
+pub(super) async fn read(
+    body: &mut Body,
+    headers: &HeaderMap,
+    limits: &Limits,
+    inflight: &InflightBytes,
+) -> Result<(Bytes, Share), RequestError> {
+    let encoding = encoding(headers)?;
+    let mut share = Share::default();
+    let sent = collect(body, promised_length(headers), limits, inflight, &mut share).await?;
+    match encoding {
+        Encoding::Identity => Ok((sent, share)),
+        Encoding::Gzip => Ok((
+            decompress(&sent, limits, inflight, &mut share).await?,
+            share,
+        )),
+    }
+}
+
+/// Reads what is left of a refused request, so that the sender gets to read the answer: a connection that is closed
+/// with data unread is reset, and the answer with it. Bounded in bytes and time.
+pub(super) async fn discard(body: &mut Body, limits: &Limits) {
+    let deadline = Instant::now() + limits.body_idle_timeout.min(Duration::from_secs(5));
+    let mut left = limits.max_body_bytes.saturating_mul(2);
+    while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        match left.checked_sub(length) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
+
+fn encoding(headers: &HeaderMap) -> Result<Encoding, RequestError> {
+    let mut values = headers.get_all(CONTENT_ENCODING).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return if headers.contains_key(CONTENT_ENCODING) {
+            Err(RequestError::Encoding("several".to_owned()))
+        } else {
+            Ok(Encoding::Identity)
+        };
+    };
+    let name = String::from_utf8_lossy(value.as_bytes())
+        .trim()
+        .to_ascii_lowercase();
+    match name.as_str() {
+        "" | "identity" => Ok(Encoding::Identity),
+        "gzip" | "x-gzip" => Ok(Encoding::Gzip),
+        _ => Err(RequestError::Encoding(crate::event::fields::excerpt(&name))),
+    }
+}
+
+fn promised_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn collect(
+    body: &mut Body,
+    promised: Option<usize>,
+    limits: &Limits,
+    inflight: &InflightBytes,
+    share: &mut Share,
+) -> Result<Bytes, RequestError> {
+    let too_large = || RequestError::TooLarge {
+        limit_bytes: limits.max_body_bytes,
+    };
+    let slow = || RequestError::Slow {
+        idle: limits.body_idle_timeout,
+        total: limits.body_timeout,
+    };
+    if promised.is_some_and(|length| length > limits.max_body_bytes) {
+        return Err(too_large());
+    }
+    let deadline = Instant::now() + limits.body_timeout;
+    let mut collected = BytesMut::with_capacity(promised.unwrap_or(0).min(FIRST_CAPACITY_BYTES));
+    loop {
+        let patience = deadline.min(Instant::now() + limits.body_idle_timeout);
+        let frame = match timeout_at(patience, body.frame())
+            .await
+            .map_err(|_| slow())?
+        {
+            None => return Ok(collected.freeze()),
+            Some(frame) => frame.map_err(|error| RequestError::Body(error.to_string()))?,
+        };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        let length = collected.len() + data.len();
+        if length > limits.max_body_bytes {
+            return Err(too_large());
+        }
+        if !inflight.grow(share, length).await {
+            return Err(RequestError::Busy);
+        }
+        collected.extend_from_slice(&data);
+    }
+}
+
+async fn decompress(
+    sent: &[u8],
+    limits: &Limits,
+    inflight: &InflightBytes,
+    share: &mut Share,
+) -> Result<Bytes, RequestError> {
+    let mut decoder = MultiGzDecoder::new(sent);
+    let mut decoded: Vec<u8> = Vec::new();
+    loop {
+        let step = (&mut decoder)
+            .take(DECODE_STEP_BYTES as u64)
+            .read_to_end(&mut decoded);
+        let step = step.map_err(|error| RequestError::Body(format!("not valid gzip: {error}")))?;
+        if decoded.len() > limits.max_body_bytes {
+            return Err(RequestError::TooLarge {
+                limit_bytes: limits.max_body_bytes,
+            });
+        }
+        if step == 0 {
+            return Ok(Bytes::from(decoded));
+        }
+        if !inflight.grow(share, sent.len() + decoded.len()).await {
+            return Err(RequestError::Busy);
+        }
+        tokio::task::yield_now().await;
+    }
+}

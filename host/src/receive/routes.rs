@@ -1,0 +1,207 @@
+//! The paths of the listener and what a request goes through: loop check, token, body, records, queue, dead letters,
+//! answer. Called by `server`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::EXPECT;
+use axum::http::{HeaderMap, Method, Request, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+
+use super::answer::{self, RequestError};
+use super::batch::{Batch, RefusedItem};
+use super::counts::Counts;
+use super::dead_letter::DeadLetter;
+use super::limits::{InflightBytes, Share};
+use super::platform::Target;
+use super::{Accepted, Intake, Settings, body, events, platform};
+use crate::event::{EventKind, Source};
+
+/// The receivers of one host: what requests share.
+pub struct Receiver<I> {
+    intake: I,
+    settings: Settings,
+    inflight: InflightBytes,
+    counts: Arc<Counts>,
+}
+
+impl<I: Intake> Receiver<I> {
+    /// Receivers that hand events to `intake`.
+    #[must_use]
+    pub fn new(intake: I, settings: Settings, counts: Arc<Counts>) -> Self {
+        let inflight = InflightBytes::new(&settings.limits);
+        Self {
+            intake,
+            settings,
+            inflight,
+            counts,
+        }
+    }
+
+    /// The paths of this room. `others` are the routes of other rooms; a path of theirs must not be one of these.
+    pub fn router(self, others: Router) -> Router {
+        Router::new()
+            .route("/v1/events", post(post_events::<I>))
+            .route(
+                "/healthz",
+                get(|State(it): State<Arc<Self>>| async move {
+                    answer::page(it.settings.status.health())
+                }),
+            )
+            .route(
+                "/readyz",
+                get(|State(it): State<Arc<Self>>| async move {
+                    answer::page(it.settings.status.ready())
+                }),
+            )
+            .route(
+                "/metrics",
+                get(|State(it): State<Arc<Self>>| async move {
+                    answer::page(it.settings.status.metrics())
+                }),
+            )
+            .fallback(publish_or_nothing::<I>)
+            .method_not_allowed_fallback(async || answer::wrong_method())
+            .with_state(Arc::new(self))
+            .merge(others)
+    }
+
+    /// One request to a receiver.
+    async fn receive(&self, request: Request<Body>, target: Option<Target>) -> Response<Body> {
+        self.counts.request();
+        let (parts, mut body) = request.into_parts();
+        match self.try_receive(&parts.headers, &mut body, target).await {
+            Ok(response) => response,
+            Err(error) => {
+                self.counts.refused_request();
+                tracing::debug!(%error, "Request refused.");
+                if error.is_early() && !parts.headers.contains_key(EXPECT) {
+                    body::discard(&mut body, &self.settings.limits).await;
+                }
+                error.response()
+            }
+        }
+    }
+
+    async fn try_receive(
+        &self,
+        headers: &HeaderMap,
+        body: &mut Body,
+        target: Option<Target>,
+    ) -> Result<Response<Body>, RequestError> {
+        if (self.settings.is_loop)(headers) {
+            return Err(RequestError::Loop);
+        }
+        let token_label = self
+            .settings
+            .tokens
+            .check(headers)
+            .map_err(|_| RequestError::Unauthorized)?;
+        let (body, share) =
+            body::read(body, headers, &self.settings.limits, &self.inflight).await?;
+        self.counts.body(body.len());
+        let receiver = if target.is_some() {
+            "platform"
+        } else {
+            "events"
+        };
+        let project_id = target.as_ref().and_then(|target| target.project_id.clone());
+        let source = Arc::new(Source {
+            receiver: receiver.to_owned(),
+            project_id,
+            token_label,
+        });
+        let received_at = (self.settings.clock)();
+        let read = match &target {
+            Some(target) => platform::read(&body, target, received_at, &source).await,
+            None => events::read(&body, received_at, &source).await,
+        };
+        match read {
+            Ok(batch) => self.hand_over(batch, received_at, source, share).await,
+            Err(error) => {
+                self.keep_unreadable(
+                    error.clone(),
+                    &body,
+                    target.map(|target| target.kind),
+                    received_at,
+                    source,
+                );
+                Err(RequestError::Shape(error))
+            }
+        }
+    }
+
+    /// Refused items are kept only once the good ones are safe: otherwise the sender sends all of them again.
+    async fn hand_over(
+        &self,
+        batch: Batch,
+        received_at: u64,
+        source: Arc<Source>,
+        share: Share,
+    ) -> Result<Response<Body>, RequestError> {
+        let Batch {
+            events,
+            refused,
+            refused_total,
+            drop_reports,
+        } = batch;
+        let accepted = if events.is_empty() {
+            Accepted::default()
+        } else {
+            self.intake.accept(events).await?
+        };
+        drop(share);
+        self.counts.taken(accepted, refused_total);
+        for (signal, count) in &drop_reports {
+            self.counts.drop_report(*signal, *count);
+        }
+        let reports = drop_reports.len() as u64;
+        let max_rejected = self.settings.limits.max_rejected_in_answer;
+        let response = answer::taken(accepted, reports, &refused, refused_total, max_rejected);
+        if refused_total > 0 {
+            tracing::debug!(refused_total, receiver = %source.receiver, "Items refused.");
+            let not_kept = refused_total.saturating_sub(refused.len() as u64);
+            let letters = refused
+                .into_iter()
+                .map(|item| DeadLetter::new(item, received_at, Arc::clone(&source)));
+            self.settings.dead_letters.keep(letters.collect(), not_kept);
+        }
+        Ok(response)
+    }
+
+    fn keep_unreadable(
+        &self,
+        error: crate::event::fields::FieldError,
+        body: &Bytes,
+        kind: Option<EventKind>,
+        received_at: u64,
+        source: Arc<Source>,
+    ) {
+        let item = RefusedItem::new(0, kind, error, body);
+        self.settings
+            .dead_letters
+            .keep(vec![DeadLetter::new(item, received_at, source)], 0);
+    }
+}
+
+async fn post_events<I: Intake>(
+    State(receiver): State<Arc<Receiver<I>>>,
+    request: Request<Body>,
+) -> Response<Body> {
+    receiver.receive(request, None).await
+}
+
+/// The platform's paths have any prefix, which no route pattern can say.
+async fn publish_or_nothing<I: Intake>(
+    State(receiver): State<Arc<Receiver<I>>>,
+    request: Request<Body>,
+) -> Response<Body> {
+    match platform::target(request.uri().path()) {
+        None => answer::no_such_path(),
+        Some(_) if request.method() != Method::POST => answer::post_only(),
+        Some(target) => receiver.receive(request, Some(target)).await,
+    }
+}
