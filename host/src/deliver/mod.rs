@@ -1,1 +1,190 @@
-//! (in work)
+//! Delivery: for each exporter a task of its own that carries events from its cursor to its component, tries again what
+//! did not get through, and counts the fate of each event exactly once.
+//!
+//! One exporter that hangs, fails or is refused never slows another: tasks share nothing but the events. This room knows
+//! neither the engine (it calls a [`Guest`]) nor the store (it reads a [`Cursor`]); it decides on results alone, never on
+//! texts. Nothing is lost between the two: whatever has no fate is still the queue's.
+
+pub mod backoff;
+pub mod batch;
+pub mod classify;
+pub mod dead_letter;
+mod exporter;
+mod gate;
+mod jobs;
+pub mod settings;
+pub mod source;
+pub mod status;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::plugin::guest::Guest;
+use exporter::{Control, ExporterTask, Wires};
+use settings::ExporterSettings;
+use source::Cursor;
+use status::{State, Status};
+
+struct Handle {
+    control: watch::Sender<Control>,
+    status: watch::Receiver<Status>,
+    stop: CancellationToken,
+}
+
+impl Handle {
+    fn tell(&self, change: impl FnOnce(&mut Control)) -> u64 {
+        let mut number = 0;
+        self.control.send_modify(|control| {
+            change(control);
+            control.number += 1;
+            number = control.number;
+        });
+        number
+    }
+
+    fn status(&self) -> Status {
+        let mut status = self.status.borrow().clone();
+        let is_gone = self.status.has_changed().is_err();
+        if is_gone && !matches!(status.state, State::Stopped | State::Failed { .. }) {
+            status.state = State::Failed {
+                reason: "the delivery task ended unexpectedly".into(),
+            };
+            status.in_flight = 0;
+        }
+        status
+    }
+}
+
+/// The delivery tasks of all exporters. Dropping it ends them at once; [`Delivery::stop`] is the graceful way.
+pub struct Delivery {
+    tasks: JoinSet<()>,
+    exporters: BTreeMap<String, Handle>,
+    random: fastrand::Rng,
+}
+
+impl Delivery {
+    /// No exporters yet. `random` is for the jitter of retries.
+    #[must_use]
+    pub fn new(random: fastrand::Rng) -> Self {
+        Self {
+            tasks: JoinSet::new(),
+            exporters: BTreeMap::new(),
+            random,
+        }
+    }
+
+    /// Starts to deliver from a cursor to a component. An exporter of the same id that still runs is told to stop; it
+    /// has lost its cursor already.
+    pub fn start<G: Guest, C: Cursor>(
+        &mut self,
+        guest: Arc<G>,
+        cursor: C,
+        settings: ExporterSettings,
+    ) {
+        let id = cursor.exporter_id().to_owned();
+        let (control, control_seen) = watch::channel(Control::default());
+        let (status_shown, status) = watch::channel(Status::new(Instant::now()));
+        let stop = CancellationToken::new();
+        let wires = Wires {
+            control: control_seen,
+            status: status_shown,
+            stop: stop.clone(),
+        };
+        let task = ExporterTask::new(guest, cursor, settings, wires, self.random.fork());
+        self.tasks.spawn(task.run());
+        if let Some(before) = self.exporters.insert(
+            id,
+            Handle {
+                control,
+                status,
+                stop,
+            },
+        ) {
+            before.stop.cancel();
+        }
+    }
+
+    /// How each exporter stands.
+    #[must_use]
+    pub fn statuses(&self) -> BTreeMap<String, Status> {
+        self.exporters
+            .iter()
+            .map(|(id, handle)| (id.clone(), handle.status()))
+            .collect()
+    }
+
+    /// Tells an exporter that its settings have changed: a paused one goes on at once. False if there is none.
+    pub fn resume(&self, exporter_id: &str) -> bool {
+        self.exporters
+            .get(exporter_id)
+            .map(|handle| handle.tell(|control| control.resumed += 1))
+            .is_some()
+    }
+
+    /// No more events are to come: sends out what waits without waiting for more, until all is settled or the time has
+    /// come. Returns the exporters that are not done; their accounts say what is left. Cancel safe.
+    pub async fn drain(&self, until: Instant) -> Vec<String> {
+        let told: Vec<_> = self
+            .exporters
+            .iter()
+            .map(|(id, handle)| {
+                (
+                    id,
+                    handle.status.clone(),
+                    handle.tell(|control| control.flush = true),
+                )
+            })
+            .collect();
+        let mut unfinished = Vec::new();
+        for (id, mut status, number) in told {
+            let is_done = |status: &Status| status.seen >= number && status.is_idle;
+            // One wait after the other: all have the same deadline, and go on meanwhile.
+            if !matches!(timeout_at(until, status.wait_for(is_done)).await, Ok(Ok(_))) {
+                unfinished.push(id.clone());
+            }
+        }
+        unfinished
+    }
+
+    /// Stops one exporter and forgets it: calls under way may finish within its grace, the rest stays queued. False if
+    /// there is none.
+    pub async fn remove(&mut self, exporter_id: &str) -> bool {
+        let Some(mut handle) = self.exporters.remove(exporter_id) else {
+            return false;
+        };
+        handle.stop.cancel();
+        while handle.status.changed().await.is_ok() {}
+        self.reap();
+        true
+    }
+
+    /// Stops all exporters at once; each lets its calls under way finish within its grace, and everything without a fate
+    /// stays queued. Calling it again is safe. Returns the last statuses.
+    pub async fn stop(&mut self) -> BTreeMap<String, Status> {
+        self.exporters
+            .values()
+            .for_each(|handle| handle.stop.cancel());
+        while let Some(ended) = self.tasks.join_next().await {
+            look_at(&ended);
+        }
+        self.statuses()
+    }
+
+    fn reap(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            look_at(&ended);
+        }
+    }
+}
+
+fn look_at(ended: &Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        error!(%error, "A delivery task ended unexpectedly; its events stay queued.");
+    }
+}

@@ -1,0 +1,317 @@
+//! A scripted component, its backend, and a small world of queue and delivery around it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::deliver::Delivery;
+use crate::deliver::dead_letter::MemoryDeadLetters;
+use crate::event::{Event, EventKind};
+use crate::plugin::outcome::{ItemResult, SendOutcome};
+use crate::queue::accounts::Account;
+use crate::queue::memory::{MemoryQueue, MemoryQueueSettings};
+use crate::queue::{CursorOptions, OnFull, Queue, StartAt};
+use crate::route::{Route, SpanPhases};
+
+/// How the component answers a call.
+pub(super) enum Reply {
+    Now(Result<SendResult, CallError>),
+    After(Duration, Result<SendResult, CallError>),
+    /// The backend stores all of it, and then the call fails.
+    StoredThen(CallError),
+    Never,
+    Panic,
+}
+
+pub(super) fn answer(outcome: SendOutcome) -> Reply {
+    Reply::Now(Ok(SendResult {
+        outcome,
+        not_before: None,
+    }))
+}
+
+pub(super) fn delivered() -> Reply {
+    answer(SendOutcome::AllItems(ItemResult::Delivered))
+}
+
+pub(super) fn retry() -> Reply {
+    answer(SendOutcome::AllItems(ItemResult::Retry("503".into())))
+}
+
+pub(super) fn trap() -> Reply {
+    Reply::Now(Err(CallError::Trap("unreachable".into())))
+}
+
+/// One call as the component saw it.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) at: Instant,
+    pub(super) signal: Signal,
+    pub(super) ids: Vec<u64>,
+}
+
+type Script = dyn Fn(usize, &Batch) -> Reply + Send + Sync;
+
+pub(super) struct Fake {
+    script: Box<Script>,
+    calls: Mutex<Vec<Seen>>,
+    /// How often the backend stored each event.
+    stored: Mutex<BTreeMap<u64, u32>>,
+    under_way: Mutex<(usize, usize)>,
+}
+
+impl Fake {
+    /// The script gets the number of the call, from 0, and the batch.
+    pub(super) fn new(
+        script: impl Fn(usize, &Batch) -> Reply + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            script: Box::new(script),
+            calls: Mutex::default(),
+            stored: Mutex::default(),
+            under_way: Mutex::default(),
+        })
+    }
+
+    pub(super) fn calls(&self) -> Vec<Seen> {
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Ids that the backend has, each with how often it came.
+    pub(super) fn stored(&self) -> BTreeMap<u64, u32> {
+        self.stored
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn stored_ids(&self) -> Vec<u64> {
+        self.stored().into_keys().collect()
+    }
+
+    /// The most calls that were under way at once.
+    pub(super) fn most_under_way(&self) -> usize {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .1
+    }
+
+    fn store(&self, ids: impl IntoIterator<Item = u64>) {
+        let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.into_iter()
+            .for_each(|id| *stored.entry(id).or_default() += 1);
+    }
+
+    fn end(&self, ids: &[u64], result: &Result<SendResult, CallError>) {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0 -= 1;
+        match result.as_ref().map(|result| &result.outcome) {
+            Ok(SendOutcome::AllItems(ItemResult::Delivered)) => self.store(ids.iter().copied()),
+            Ok(SendOutcome::PerItem(results)) => {
+                let kept = ids
+                    .iter()
+                    .zip(results)
+                    .filter(|(_, result)| **result == ItemResult::Delivered);
+                self.store(kept.map(|(id, _)| *id));
+            }
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn ids_of(batch: &Batch) -> Vec<u64> {
+    batch
+        .items
+        .iter()
+        .map(|item| item.event.received_at)
+        .collect()
+}
+
+impl Guest for Fake {
+    async fn send(&self, batch: Batch) -> Result<SendResult, CallError> {
+        let ids = ids_of(&batch);
+        let number = {
+            let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            calls.push(Seen {
+                at: Instant::now(),
+                signal: batch.signal,
+                ids: ids.clone(),
+            });
+            calls.len() - 1
+        };
+        {
+            let mut under_way = self
+                .under_way
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            under_way.0 += 1;
+            under_way.1 = under_way.1.max(under_way.0);
+        }
+        let result = match (self.script)(number, &batch) {
+            Reply::Now(result) => result,
+            Reply::After(wait, result) => {
+                sleep(wait).await;
+                result
+            }
+            Reply::StoredThen(error) => {
+                self.store(ids.iter().copied());
+                Err(error)
+            }
+            Reply::Never => pending().await,
+            Reply::Panic => {
+                self.under_way
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0 -= 1;
+                panic!("the host's side of a call");
+            }
+        };
+        self.end(&ids, &result);
+        result
+    }
+}
+
+/// A queue with delivery tasks on it.
+pub(super) struct World {
+    pub(super) queue: MemoryQueue,
+    pub(super) delivery: Delivery,
+    pub(super) started: Instant,
+}
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self::bounded(1 << 30)
+    }
+
+    pub(super) fn bounded(capacity_bytes: u64) -> Self {
+        let settings = MemoryQueueSettings {
+            capacity_bytes,
+            ..MemoryQueueSettings::default()
+        };
+        Self {
+            queue: MemoryQueue::new(settings, Arc::new(MemoryDeadLetters::new(1 << 30))),
+            delivery: Delivery::new(fastrand::Rng::with_seed(42)),
+            started: Instant::now(),
+        }
+    }
+
+    pub(super) async fn start(&mut self, id: &str, guest: &Arc<Fake>, settings: ExporterSettings) {
+        self.start_with(id, guest, settings, OnFull::Refuse).await;
+    }
+
+    pub(super) async fn start_with(
+        &mut self,
+        id: &str,
+        guest: &Arc<Fake>,
+        settings: ExporterSettings,
+        on_full: OnFull,
+    ) {
+        let route = Route::new(SignalSet::ALL, None, SpanPhases::ALL);
+        let options = CursorOptions {
+            route,
+            start: StartAt::Head,
+            on_full,
+            max_lag_bytes: None,
+        };
+        let cursor = self.queue.open(id, options).await.expect("memory opens");
+        self.delivery.start(Arc::clone(guest), cursor, settings);
+    }
+
+    pub(super) async fn append(&self, kind: EventKind, ids: std::ops::Range<u64>) {
+        let event = |id| Event {
+            kind,
+            payload: Bytes::from_static(&[b' '; 100]),
+            received_at: id,
+            source: Arc::default(),
+            repeat_key: u128::from(id),
+            lane: id,
+        };
+        self.queue
+            .append(ids.map(event).collect())
+            .await
+            .expect("there is room");
+    }
+
+    pub(super) async fn spans(&self, ids: std::ops::Range<u64>) {
+        self.append(EventKind::SpanEnded, ids).await;
+    }
+
+    /// Lets the tasks run until `after` the world began.
+    pub(super) async fn until(&self, after: Duration) {
+        sleep_until(self.started + after).await;
+    }
+
+    /// Delivers all there is; panics if that takes more than a day.
+    pub(super) async fn drain(&self) {
+        let unfinished = self
+            .delivery
+            .drain(Instant::now() + 24 * 3600 * SECOND)
+            .await;
+        assert!(
+            unfinished.is_empty(),
+            "not done: {unfinished:?} {:?}",
+            self.delivery.statuses()
+        );
+        self.assert_conserved();
+    }
+
+    /// The promise of the accounts, for every exporter and signal; and what is queued is in the log.
+    pub(super) fn assert_conserved(&self) {
+        let report = self.queue.report();
+        let mut queued = 0;
+        for (id, cursor) in &report.cursors {
+            for (signal, account) in &cursor.accounts {
+                assert!(account.is_conserved(), "{id} {signal}: {account:?}");
+                queued = queued.max(account.queued);
+            }
+        }
+        assert!(
+            report.events >= queued,
+            "{queued} queued, {} in the log",
+            report.events
+        );
+    }
+
+    pub(super) fn account(&self, id: &str, signal: Signal) -> Account {
+        self.assert_conserved();
+        self.queue.report().cursors[id].accounts[&signal]
+    }
+
+    pub(super) fn traces(&self, id: &str) -> Account {
+        self.account(id, Signal::Traces)
+    }
+
+    pub(super) fn state(&self, id: &str) -> State {
+        self.delivery.statuses()[id].state.clone()
+    }
+
+    /// Ids and reasons of the dead letters.
+    pub(super) fn dead(&self) -> Vec<(u64, String)> {
+        let letters = self.queue.dead_letters().list();
+        letters
+            .into_iter()
+            .map(|letter| (letter.received_at, letter.reason.to_string()))
+            .collect()
+    }
+}
+
+pub(super) fn batches_of(max_items: usize) -> ExporterSettings {
+    let batch = BatchLimits {
+        max_items,
+        ..BatchLimits::default()
+    };
+    ExporterSettings {
+        batch,
+        ..ExporterSettings::default()
+    }
+}

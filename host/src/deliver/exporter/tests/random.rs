@@ -1,0 +1,252 @@
+//! Whatever a component answers, in whatever order: the sums hold, nothing is lost, and nothing is delivered twice
+//! unless its outcome was unknown.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use proptest::prelude::*;
+
+use super::fake::*;
+use super::*;
+use crate::deliver::classify::OnUnknown;
+use crate::event::EventKind;
+use crate::plugin::outcome::{ItemResult, SendOutcome};
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Deliver,
+    DeliverSlowly(u8),
+    Skip,
+    Reject,
+    Retry,
+    RateLimit { whole: bool, seconds: u8 },
+    PerItem(u64),
+    TooLarge,
+    Isolate,
+    Unauthorized,
+    Trap,
+    StoredThenTrap,
+    WallTimeout,
+    StoredThenTimeout,
+    NotRunning(u8),
+    Settings,
+    Held,
+    WrongLength,
+    Panic,
+}
+
+fn any_act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => Just(Act::Deliver),
+        2 => (0..20_u8).prop_map(Act::DeliverSlowly),
+        1 => Just(Act::Skip),
+        1 => Just(Act::Reject),
+        3 => Just(Act::Retry),
+        2 => (any::<bool>(), 0..90_u8).prop_map(|(whole, seconds)| Act::RateLimit { whole, seconds }),
+        4 => any::<u64>().prop_map(Act::PerItem),
+        1 => Just(Act::TooLarge),
+        1 => Just(Act::Isolate),
+        1 => Just(Act::Unauthorized),
+        3 => Just(Act::Trap),
+        1 => Just(Act::StoredThenTrap),
+        1 => Just(Act::WallTimeout),
+        1 => Just(Act::StoredThenTimeout),
+        1 => (0..90_u8).prop_map(Act::NotRunning),
+        1 => Just(Act::Settings),
+        1 => Just(Act::Held),
+        1 => Just(Act::WrongLength),
+        1 => Just(Act::Panic),
+    ]
+}
+
+fn reply(act: Act, batch: &Batch) -> Reply {
+    let all = |result| answer(SendOutcome::AllItems(result));
+    let fail = |error| Reply::Now(Err(error));
+    match act {
+        Act::Deliver => delivered(),
+        Act::DeliverSlowly(seconds) => {
+            let outcome = SendOutcome::AllItems(ItemResult::Delivered);
+            Reply::After(
+                u32::from(seconds) * SECOND,
+                Ok(SendResult {
+                    outcome,
+                    not_before: None,
+                }),
+            )
+        }
+        Act::Skip => all(ItemResult::Skipped("skip".into())),
+        Act::Reject => all(ItemResult::Rejected("reject".into())),
+        Act::Retry => retry(),
+        Act::RateLimit { whole, seconds } => {
+            let not_before = Some(NotBefore {
+                whole_exporter: whole,
+                wait: u32::from(seconds) * SECOND,
+            });
+            let outcome = SendOutcome::AllItems(ItemResult::Retry("429".into()));
+            Reply::Now(Ok(SendResult {
+                outcome,
+                not_before,
+            }))
+        }
+        Act::PerItem(seed) => {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let result = |_| match random.u8(0..5) {
+                0 => ItemResult::Retry("busy".into()),
+                1 => ItemResult::Skipped("skip".into()),
+                2 => ItemResult::Rejected("reject".into()),
+                _ => ItemResult::Delivered,
+            };
+            answer(SendOutcome::PerItem(
+                batch.items.iter().map(result).collect(),
+            ))
+        }
+        Act::TooLarge => answer(SendOutcome::TooLarge),
+        Act::Isolate => answer(SendOutcome::Isolate("isolate".into())),
+        Act::Unauthorized => answer(SendOutcome::Unauthorized("401".into())),
+        Act::Trap => trap(),
+        Act::StoredThenTrap => Reply::StoredThen(CallError::Trap("late".into())),
+        Act::WallTimeout => fail(CallError::WallTimeout(SECOND)),
+        Act::StoredThenTimeout => Reply::StoredThen(CallError::WallTimeout(SECOND)),
+        Act::NotRunning(seconds) => fail(CallError::NotRunning {
+            state: "backing off",
+            retry_in: u32::from(seconds) * SECOND,
+        }),
+        Act::Settings => fail(CallError::Settings("no".into())),
+        Act::Held => all(ItemResult::Held),
+        Act::WrongLength => answer(SendOutcome::PerItem(vec![
+            ItemResult::Delivered;
+            batch.items.len() + 1
+        ])),
+        Act::Panic => Reply::Panic,
+    }
+}
+
+fn leaves_unknown(act: Act) -> bool {
+    matches!(
+        act,
+        Act::StoredThenTrap | Act::StoredThenTimeout | Act::WrongLength
+    )
+}
+
+/// Plays the acts in order, then delivers everything. Remembers whose outcome was unknown.
+fn script(acts: Vec<Act>, unknown: Arc<Mutex<HashSet<u64>>>) -> Arc<Fake> {
+    Fake::new(move |number, batch| {
+        let act = acts.get(number).copied().unwrap_or(Act::Deliver);
+        if leaves_unknown(act) {
+            unknown
+                .lock()
+                .expect("no panics in here")
+                .extend(ids_of(batch));
+        }
+        reply(act, batch)
+    })
+}
+
+#[derive(Clone, Debug)]
+struct Plot {
+    acts: Vec<Act>,
+    max_items: usize,
+    concurrency: usize,
+    budget: Option<u8>,
+    bury_unknown: bool,
+    stop_after: Option<u8>,
+}
+
+fn any_plot() -> impl Strategy<Value = Plot> {
+    let acts = prop::collection::vec(any_act(), 0..40);
+    (
+        acts,
+        1..20_usize,
+        1..4_usize,
+        prop::option::of(1..60_u8),
+        any::<bool>(),
+        prop::option::of(0..30_u8),
+    )
+        .prop_map(
+            |(acts, max_items, concurrency, budget, bury_unknown, stop_after)| Plot {
+                acts,
+                max_items,
+                concurrency,
+                budget,
+                bury_unknown,
+                stop_after,
+            },
+        )
+}
+
+async fn play(plot: Plot) {
+    let unknown = Arc::new(Mutex::new(HashSet::new()));
+    let guest = script(plot.acts, Arc::clone(&unknown));
+    let on_unknown = if plot.bury_unknown {
+        OnUnknown::DeadLetter
+    } else {
+        OnUnknown::Resend
+    };
+    let policy = Policy {
+        max_elapsed: plot.budget.map(|seconds| u32::from(seconds) * SECOND),
+        on_unknown,
+    };
+    let settings = ExporterSettings {
+        concurrency: plot.concurrency,
+        policy,
+        ..batches_of(plot.max_items)
+    };
+    let mut world = World::new();
+    world.start("a", &guest, settings).await;
+    world.spans(0..60).await;
+    world.append(EventKind::Log, 60..80).await;
+    if let Some(seconds) = plot.stop_after {
+        world.until(u32::from(seconds) * SECOND).await;
+        let stored_before = guest.stored();
+        world.delivery.stop().await;
+        world.assert_conserved();
+        let last = world.delivery.statuses()["a"].clone();
+        assert_eq!((last.in_flight, last.retrying_events), (0, 0));
+        assert!(guest.stored().len() >= stored_before.len());
+        world.start("a", &guest, settings).await;
+    }
+    world.drain().await;
+    let stored = guest.stored();
+    let dead: HashSet<u64> = world.dead().into_iter().map(|(id, _)| id).collect();
+    let (traces, logs) = (world.traces("a"), world.account("a", Signal::Logs));
+    assert_eq!(
+        (traces.received, logs.received, traces.queued + logs.queued),
+        (60, 20, 0)
+    );
+    assert_eq!(
+        (traces.dead_lettered + logs.dead_lettered) as usize,
+        dead.len()
+    );
+    let unknown = unknown.lock().expect("no panics in here");
+    for (id, times) in &stored {
+        assert!(
+            *times == 1 || unknown.contains(id),
+            "{id} was delivered {times} times"
+        );
+        assert!(
+            !dead.contains(id) || unknown.contains(id),
+            "{id} was delivered and buried"
+        );
+    }
+    let kept = stored.keys().filter(|id| !unknown.contains(id)).count() as u64;
+    let fates = traces.delivered + logs.delivered;
+    assert!(
+        fates >= kept && fates <= stored.len() as u64,
+        "{fates} counted, {} stored",
+        stored.len()
+    );
+    let ended = traces.filtered + logs.filtered + dead.len() as u64 + fates;
+    assert_eq!(ended, 80, "nothing is lost");
+}
+
+proptest! {
+    #[test]
+    fn random_answers_always_end_in_conservation(plot in any_plot()) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("builds");
+        runtime.block_on(play(plot));
+    }
+}

@@ -1,0 +1,121 @@
+//! What is visible of an exporter's delivery: for `/readyz`, reports and logs. Counts of events are the queue's accounts;
+//! here are the state, the last error, and what the calls came to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How delivery stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Calls get through, or there was nothing to do yet.
+    Running,
+    /// Nothing has got through since then; tried again and again.
+    Retrying {
+        /// The first failure in a row.
+        since: Instant,
+    },
+    /// The backend asked for time (rate limit, quota).
+    Delayed {
+        /// No call before.
+        until: Instant,
+    },
+    /// Credentials or settings are refused. Probed slowly; goes on at once when the settings change.
+    Paused {
+        /// For people.
+        reason: Arc<str>,
+    },
+    /// The engine does not run the component after repeated faults.
+    NotRunning {
+        /// `backing off` or `quarantined`.
+        state: &'static str,
+        /// When the engine may start it again.
+        until: Instant,
+    },
+    /// No new calls; those in flight may finish.
+    Stopping,
+    /// The end. What had no fate is queued.
+    Stopped,
+    /// The task is dead, though it should not be; the data stays queued.
+    Failed {
+        /// For people.
+        reason: Arc<str>,
+    },
+}
+
+impl State {
+    /// The word for logs and reports.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Retrying { .. } => "retrying",
+            Self::Delayed { .. } => "delayed",
+            Self::Paused { .. } => "paused",
+            Self::NotRunning { state, .. } => state,
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+/// What the calls came to, since the task started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallCounts {
+    /// All calls that have ended.
+    pub calls: u64,
+    /// Calls after which nothing was settled.
+    pub fruitless: u64,
+    /// Events that were sent again.
+    pub events_resent: u64,
+    /// Calls of which nobody can say what the backend stored.
+    pub unknown_outcomes: u64,
+    /// Traps, overruns and broken contracts.
+    pub faults: u64,
+    /// Batches split by halving or bisecting.
+    pub splits: u64,
+}
+
+/// A snapshot of one exporter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// How delivery stands.
+    pub state: State,
+    /// Of the last call that did not go well; stays after recovery. For people.
+    pub last_error: Option<Arc<str>>,
+    /// Calls under way.
+    pub in_flight: usize,
+    /// Events that wait for another try.
+    pub retrying_events: usize,
+    /// Whether nothing waits and nothing is under way.
+    pub is_idle: bool,
+    /// When a fate was last counted, or when there was last nothing to do.
+    pub last_progress: Instant,
+    /// See [`CallCounts`].
+    pub counts: CallCounts,
+    /// The last command that the task has seen.
+    pub(crate) seen: u64,
+}
+
+impl Status {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            state: State::Running,
+            last_error: None,
+            in_flight: 0,
+            retrying_events: 0,
+            is_idle: false,
+            last_progress: now,
+            counts: CallCounts::default(),
+            seen: 0,
+        }
+    }
+
+    /// Whether there is work and no progress was made for as long as `patience`.
+    #[must_use]
+    pub fn is_stuck(&self, patience: Duration, now: Instant) -> bool {
+        !self.is_idle && now.duration_since(self.last_progress) >= patience
+    }
+}
