@@ -1,3 +1,40 @@
-//! (in work)
+//! The engine for exporters: loads WebAssembly components, finds out what they are, and runs them within limits. The only
+//! room that knows wasmtime; its callers see the types below.
+//!
+//! `Engine` (one a process) loads a `Component` (one a file), of which a `Pool` (one an exporter) runs instances. A pool is
+//! a [`guest::Guest`], which is all that `deliver` sees of this room. Nothing here knows queues, routes or secrets: HTTP
+//! requests go to an [`HttpCapability`], which is the other room's.
+
+mod answers;
+mod bindings;
+mod cache;
+mod component;
+mod description;
+mod detect;
+mod engine;
 pub mod guest;
+mod health;
+mod imports;
+mod instance;
+mod limits;
+mod load_error;
 pub mod outcome;
+mod pool;
+mod records;
+#[cfg(test)]
+mod tests;
+mod ticker;
+mod typing;
+mod worker;
+
+pub use component::{Component, LoadProgress, Outside};
+pub use description::{Description, Grouping, HostRequest, Setting, SpanPhases};
+pub use engine::{Engine, EngineError, EngineSettings};
+pub use health::{PoolState, RestartPolicy};
+pub use imports::http::{HttpCapability, HttpFuture};
+pub use imports::output::{Output, OutputTarget, UnknownTarget};
+pub use instance::{RecyclePolicy, SettingError};
+pub use limits::CallLimits;
+pub use load_error::LoadError;
+pub use pool::{GuestSettings, Pool, PoolSettings, StartError};
+pub use typing::TypeDifference;

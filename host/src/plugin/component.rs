@@ -1,0 +1,306 @@
+//! Loading a component: read, compile or map, check its outside, ask it who it is. Components load independently of each
+//! other: a big one that compiles for a minute delays no other.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use semver::Version;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+use wasmtime::component::InstancePre;
+
+use super::cache::Cache;
+use super::description::{self, Description};
+use super::detect::{self, Detected, Indices};
+use super::engine::Engine;
+use super::imports::HostState;
+use super::instance;
+use super::load_error::LoadError;
+use crate::event::signal_set::SignalSet;
+
+/// How long a compilation may be silent.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Something to tell a person who waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadProgress {
+    /// Machine code is being made; the next start takes it from the cache.
+    Compiling {
+        /// Size of the component's file.
+        size_bytes: u64,
+        /// Since the compilation began.
+        elapsed: Duration,
+    },
+}
+
+/// A loaded component: compiled, linked, checked, described. Holds no instance.
+pub struct Component {
+    pub(super) engine: Engine,
+    pub(super) pre: InstancePre<HostState>,
+    pub(super) indices: Indices,
+    outside: Outside,
+    description: Description,
+}
+
+/// What a component is by its types alone; nothing of it has run.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    /// The signals whose interface it exports.
+    pub signals: SignalSet,
+    /// Full names of its imports.
+    pub imports: Vec<String>,
+    /// The contract version that it was built against.
+    pub contract: Version,
+    /// SHA-256 of the file, in lower-case hex.
+    pub digest: String,
+    /// Size of the file.
+    pub size_bytes: u64,
+}
+
+impl Component {
+    /// What it says of itself.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// The signals whose interface it exports.
+    #[must_use]
+    pub fn signals(&self) -> SignalSet {
+        self.outside.signals
+    }
+
+    /// Full names of its imports, in its own order.
+    #[must_use]
+    pub fn imports(&self) -> &[String] {
+        &self.outside.imports
+    }
+
+    /// The contract version that it was built against.
+    #[must_use]
+    pub fn contract(&self) -> &Version {
+        &self.outside.contract
+    }
+
+    /// SHA-256 of the file, in lower-case hex.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.outside.digest
+    }
+
+    /// Size of the file.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.outside.size_bytes
+    }
+}
+
+impl Engine {
+    /// Loads a component and calls its `describe`, under limits and with imports that trap.
+    ///
+    /// `on_progress` is called each second while the component compiles, never for a cached one. Dropping the future
+    /// abandons the load; a compilation in progress runs to its end and fills the cache.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn load(
+        &self,
+        path: &Path,
+        on_progress: impl Fn(LoadProgress) + Send,
+    ) -> Result<Arc<Component>, LoadError> {
+        let (detected, outside) = self.open(path, on_progress).await?;
+        let Detected { pre, indices, .. } = detected;
+        let label = path
+            .file_stem()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy();
+        let described = instance::describe(self, &pre, &indices, &Arc::from(label))
+            .await
+            .map_err(LoadError::Describe)?;
+        let description = description::check(described, outside.signals)?;
+        Ok(Arc::new(Component {
+            engine: self.clone(),
+            pre,
+            indices,
+            outside,
+            description,
+        }))
+    }
+
+    /// Compiles and checks a component without running anything of it.
+    ///
+    /// # Errors
+    /// Those of [`Engine::load`] that do not concern `describe`.
+    pub async fn examine(
+        &self,
+        path: &Path,
+        on_progress: impl Fn(LoadProgress) + Send,
+    ) -> Result<Outside, LoadError> {
+        self.open(path, on_progress)
+            .await
+            .map(|(_, outside)| outside)
+    }
+
+    async fn open(
+        &self,
+        path: &Path,
+        on_progress: impl Fn(LoadProgress) + Send,
+    ) -> Result<(Detected, Outside), LoadError> {
+        let (engine, owned_path) = (self.clone(), path.to_owned());
+        let read = blocking(path, move || engine.read(owned_path)).await??;
+        let compiled = match read.cached {
+            Some(compiled) => compiled,
+            None => {
+                self.compile(path, read.bytes, read.digest.clone(), on_progress)
+                    .await?
+            }
+        };
+        let engine = self.clone();
+        let detected = blocking(path, move || {
+            detect::detect(&engine.inner.linker, &compiled)
+        })
+        .await??;
+        let outside = Outside {
+            signals: detected.indices.signals(),
+            imports: detected.imports.clone(),
+            contract: detected.contract.clone(),
+            digest: read.digest,
+            size_bytes: read.size_bytes,
+        };
+        Ok((detected, outside))
+    }
+
+    fn read(&self, path: PathBuf) -> Result<Read, LoadError> {
+        let bytes = std::fs::read(&path).map_err(|source| LoadError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        check_header(&bytes, path)?;
+        let digest: String = Sha256::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let cached = self
+            .inner
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.load(&self.inner.wasmtime, &digest));
+        let size_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        // What is cached is not read again; holding it would only cost memory.
+        let bytes = if cached.is_some() { Vec::new() } else { bytes };
+        Ok(Read {
+            bytes,
+            digest,
+            size_bytes,
+            cached,
+        })
+    }
+
+    async fn compile(
+        &self,
+        path: &Path,
+        bytes: Vec<u8>,
+        digest: String,
+        on_progress: impl Fn(LoadProgress) + Send,
+    ) -> Result<wasmtime::component::Component, LoadError> {
+        let size_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let begin = Instant::now();
+        let (engine, owned_path) = (self.clone(), path.to_owned());
+        let work = async {
+            // The semaphore is never closed; an error would only mean that nobody waits in line.
+            let _turn = engine.inner.compilers.queue(bytes.len()).acquire().await;
+            let engine = engine.clone();
+            blocking(path, move || {
+                engine.compile_blocking(&bytes, &digest, owned_path)
+            })
+            .await
+        };
+        tokio::pin!(work);
+        let mut silence = tokio::time::interval_at(begin + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
+        let mut told = false;
+        loop {
+            tokio::select! {
+                compiled = &mut work => return compiled?,
+                _ = silence.tick() => {
+                    if !told {
+                        tracing::info!(component = %path.display(), size_bytes, "Compiling; the next start is fast.");
+                        told = true;
+                    }
+                    on_progress(LoadProgress::Compiling { size_bytes, elapsed: begin.elapsed() });
+                }
+            }
+        }
+    }
+
+    /// On threads of its own, which end with the compilation: the compiler's memory goes with them, and the threads that
+    /// move data keep a core.
+    fn compile_blocking(
+        &self,
+        bytes: &[u8],
+        digest: &str,
+        path: PathBuf,
+    ) -> Result<wasmtime::component::Component, LoadError> {
+        let engine = &self.inner.wasmtime;
+        let failed = |reason: String| LoadError::Compile { path, reason };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads((cores - 1).max(1))
+            .thread_name(|_| "compile".to_owned())
+            .build();
+        let code = match threads {
+            Ok(threads) => threads.install(|| engine.precompile_component(bytes)),
+            Err(_) => engine.precompile_component(bytes),
+        };
+        let code = match code {
+            Ok(code) => code,
+            Err(error) => return Err(failed(format!("{error:#}"))),
+        };
+        // Mapped from the file, the code is shared with the page cache instead of being this process's own memory.
+        if let Some(cache) = &self.inner.cache {
+            cache.store(digest, &code);
+            if let Some(component) = cache.load(engine, digest) {
+                return Ok(component);
+            }
+        }
+        Cache::from_memory(engine, &code).map_err(|error| failed(format!("{error:#}")))
+    }
+}
+
+struct Read {
+    /// Empty if the component is cached.
+    bytes: Vec<u8>,
+    digest: String,
+    size_bytes: u64,
+    cached: Option<wasmtime::component::Component>,
+}
+
+fn check_header(bytes: &[u8], path: PathBuf) -> Result<(), LoadError> {
+    let wrong = |found, fix| Err(LoadError::NotAComponent { path, found, fix });
+    match bytes {
+        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => wrong(
+            "a core WebAssembly module",
+            "build for the target wasm32-wasip2, or run `wasm-tools component new` on it",
+        ),
+        [0, b'a', b's', b'm', ..] => wrong(
+            "of another WebAssembly version",
+            "rebuild it with current tools",
+        ),
+        [] => wrong("empty", "build it again"),
+        _ => wrong("something else", "name the `.wasm` file of an exporter"),
+    }
+}
+
+/// Runs blocking work. A panic in it, which would be the compiler's fault, concerns this component only.
+async fn blocking<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LoadError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| LoadError::Compile {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })
+}

@@ -1,0 +1,442 @@
+//! What a component says of itself (`lifecycle.describe`), checked and in the host's own words. The rest of the host
+//! reads settings, limits and hosts from here alone.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use semver::Version;
+use serde_json::{Map, Value};
+
+use super::bindings::exported::lifecycle as wit;
+use super::load_error::LoadError;
+use crate::event::Signal;
+use crate::event::signal_set::SignalSet;
+
+/// `lifecycle.description`, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Description {
+    /// Kebab-case noun of the destination; the default exporter id.
+    pub name: String,
+    /// Version of the component.
+    pub version: Version,
+    /// The JSON Schema of the settings, as the component wrote it: an object.
+    pub settings_schema: Value,
+    /// The schema's properties with their marks, in the schema's order.
+    pub settings: Vec<Setting>,
+    /// Most items of one batch, at least 1.
+    pub max_items: u32,
+    /// Most bytes of one batch's JSON text, at least 1.
+    pub max_bytes: u32,
+    /// Span events wanted.
+    pub phases: SpanPhases,
+    /// How events are to be grouped.
+    pub grouping: Grouping,
+    /// Signals whose records the backend recognises when they come twice.
+    pub idempotent: SignalSet,
+    /// Set by stateful components: how often `flush` is to be called.
+    pub flush_interval: Option<Duration>,
+    /// The places that the component asks to speak to.
+    pub hosts: Vec<HostRequest>,
+}
+
+/// One property of the settings schema.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Setting {
+    /// The property's name.
+    pub name: String,
+    /// `description`, for people.
+    pub description: Option<String>,
+    /// Whether the schema's `required` names it.
+    pub required: bool,
+    /// `default`
+    pub default: Option<Value>,
+    /// `x-env`: environment variables that fill it, first found wins.
+    pub env: Vec<String>,
+    /// `x-secret`: the guest sees a placeholder.
+    pub secret: bool,
+    /// `x-in-body`: the placeholder is filled in in JSON string bodies too.
+    pub in_body: bool,
+    /// `x-output`: names the target of the `output` import.
+    pub output: bool,
+    /// `format: "uri"`
+    pub uri: bool,
+}
+
+/// `lifecycle.span-phases`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanPhases {
+    /// Events of started spans.
+    pub started: bool,
+    /// Events of updated spans.
+    pub updated: bool,
+    /// Events of ended spans.
+    pub ended: bool,
+}
+
+/// `lifecycle.grouping`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grouping {
+    /// Any event in any batch.
+    Ungrouped,
+    /// Events of one trace or series in order, one batch in flight for each.
+    Ordered,
+    /// A trace at a time, parents first.
+    WholeTrace {
+        /// How long an unfinished trace may wait.
+        max_wait: Duration,
+        /// How many spans a waiting trace may have.
+        max_spans: u32,
+    },
+}
+
+/// `lifecycle.host-request`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostRequest {
+    /// `https://host`, perhaps with a port; a leading `*.` in the host stands for one label.
+    Origin(String),
+    /// The origin of the URL that this setting holds.
+    FromSetting(String),
+}
+
+/// Checks a description of a component that exports `signals`.
+///
+/// # Errors
+/// [`LoadError::Description`] for a field that cannot be used, [`LoadError::NotImplemented`] for one that this host does
+/// not serve yet.
+pub(super) fn check(
+    described: wit::Description,
+    signals: SignalSet,
+) -> Result<Description, LoadError> {
+    let bad = |field, reason: String| LoadError::Description { field, reason };
+    if !is_kebab_case(&described.name) {
+        let name = super::limits::short(&described.name);
+        return Err(bad(
+            "name",
+            format!("`{name}` is not kebab-case of at most 64 letters, such as `my-backend`"),
+        ));
+    }
+    let version = Version::parse(&described.version).map_err(|error| {
+        bad(
+            "version",
+            format!("`{}` is not semver: {error}", described.version),
+        )
+    })?;
+    let settings_schema: Value = serde_json::from_str(&described.settings_schema)
+        .map_err(|error| bad("settings-schema", format!("not JSON: {error}")))?;
+    let settings = settings(&settings_schema).map_err(|reason| bad("settings-schema", reason))?;
+    let wit::BatchLimits {
+        max_items,
+        max_bytes,
+    } = described.limits;
+    if max_items == 0 || max_bytes == 0 {
+        return Err(bad(
+            "limits",
+            format!("max-items {max_items} and max-bytes {max_bytes} must be above 0"),
+        ));
+    }
+    let phases = SpanPhases {
+        started: described.phases.contains(wit::SpanPhases::STARTED),
+        updated: described.phases.contains(wit::SpanPhases::UPDATED),
+        ended: described.phases.contains(wit::SpanPhases::ENDED),
+    };
+    if signals.contains(Signal::Traces) && !(phases.started || phases.updated || phases.ended) {
+        return Err(bad(
+            "phases",
+            "empty, so that `traces` would never be called: name at least `ended`".to_owned(),
+        ));
+    }
+    let hosts = described
+        .hosts
+        .into_iter()
+        .map(|request| host(request, &settings));
+    let description = Description {
+        name: described.name,
+        version,
+        hosts: hosts
+            .collect::<Result<_, _>>()
+            .map_err(|reason| bad("hosts", reason))?,
+        settings_schema,
+        settings,
+        max_items,
+        max_bytes,
+        phases,
+        grouping: match described.grouping {
+            wit::Grouping::Ungrouped => Grouping::Ungrouped,
+            wit::Grouping::Ordered => Grouping::Ordered,
+            wit::Grouping::WholeTrace(wit::WholeTrace {
+                max_wait,
+                max_spans,
+            }) => Grouping::WholeTrace {
+                max_wait: Duration::from_nanos(max_wait),
+                max_spans,
+            },
+        },
+        idempotent: idempotent(described.idempotent),
+        flush_interval: described.flush_interval.map(Duration::from_nanos),
+    };
+    refuse_unimplemented(&description)?;
+    Ok(description)
+}
+
+/// What the host's delivery cannot do yet. Each refusal goes with the work that makes it needless.
+fn refuse_unimplemented(description: &Description) -> Result<(), LoadError> {
+    if description.flush_interval.is_some() {
+        return Err(LoadError::NotImplemented {
+            feature: "`flush-interval` (a stateful component)",
+            fix: "deliver within `send` and leave it out",
+        });
+    }
+    match description.grouping {
+        Grouping::Ungrouped => Ok(()),
+        Grouping::Ordered => Err(LoadError::NotImplemented {
+            feature: "the grouping `ordered`",
+            fix: "declare `ungrouped`",
+        }),
+        Grouping::WholeTrace { .. } => Err(LoadError::NotImplemented {
+            feature: "the grouping `whole-trace`",
+            fix: "declare `ungrouped`",
+        }),
+    }
+}
+
+/// A word of lower-case letters and digits, or several joined by single hyphens; starts with a letter.
+fn is_kebab_case(name: &str) -> bool {
+    name.len() <= 64
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.split('-').all(|word| {
+            !word.is_empty()
+                && word
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        })
+}
+
+fn idempotent(flags: wit::IdempotentSignals) -> SignalSet {
+    let pairs = [
+        (Signal::Traces, wit::IdempotentSignals::TRACES),
+        (Signal::Logs, wit::IdempotentSignals::LOGS),
+        (Signal::Metrics, wit::IdempotentSignals::METRICS),
+        (Signal::Scores, wit::IdempotentSignals::SCORES),
+        (Signal::Feedback, wit::IdempotentSignals::FEEDBACK),
+    ];
+    pairs
+        .into_iter()
+        .filter(|(_, flag)| flags.contains(*flag))
+        .map(|(signal, _)| signal)
+        .collect()
+}
+
+fn host(request: wit::HostRequest, settings: &[Setting]) -> Result<HostRequest, String> {
+    match request {
+        wit::HostRequest::FromSetting(name)
+            if settings.iter().any(|setting| setting.name == name) =>
+        {
+            Ok(HostRequest::FromSetting(name))
+        }
+        wit::HostRequest::FromSetting(name) => {
+            Err(format!("`{name}` is not a property of the settings schema"))
+        }
+        wit::HostRequest::Origin(origin) => {
+            let host = origin
+                .strip_prefix("https://")
+                .or_else(|| origin.strip_prefix("http://"));
+            match host {
+                Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => {
+                    Ok(HostRequest::Origin(origin))
+                }
+                _ => Err(format!(
+                    "`{origin}` is not an origin, such as `https://api.example.com`"
+                )),
+            }
+        }
+    }
+}
+
+fn settings(schema: &Value) -> Result<Vec<Setting>, String> {
+    let schema = schema.as_object().ok_or("not a JSON object")?;
+    let none = Map::new();
+    let properties = match schema.get("properties") {
+        None => &none,
+        Some(properties) => properties
+            .as_object()
+            .ok_or("`properties` is not an object")?,
+    };
+    let required: BTreeSet<&str> = match schema.get("required") {
+        None => BTreeSet::new(),
+        Some(names) => strings(names)
+            .ok_or("`required` is not an array of strings")?
+            .into_iter()
+            .collect(),
+    };
+    if let Some(name) = required
+        .iter()
+        .find(|name| !properties.contains_key(**name))
+    {
+        return Err(format!(
+            "`required` names `{name}`, which `properties` does not have"
+        ));
+    }
+    let settings = properties
+        .iter()
+        .map(|(name, property)| setting(name, property, required.contains(name.as_str())));
+    settings.collect()
+}
+
+fn setting(name: &str, property: &Value, required: bool) -> Result<Setting, String> {
+    let property = property
+        .as_object()
+        .ok_or_else(|| format!("property `{name}` is not an object"))?;
+    let mark = |keyword: &str| match property.get(keyword) {
+        None => Ok(false),
+        Some(Value::Bool(mark)) => Ok(*mark),
+        Some(_) => Err(format!(
+            "`{keyword}` of property `{name}` is not true or false"
+        )),
+    };
+    let env = match property.get("x-env") {
+        None => Vec::new(),
+        Some(names) => {
+            let names = strings(names).ok_or_else(|| {
+                format!("`x-env` of property `{name}` is not an array of strings")
+            })?;
+            names.into_iter().map(str::to_owned).collect()
+        }
+    };
+    Ok(Setting {
+        name: name.to_owned(),
+        description: property
+            .get("description")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
+        required,
+        default: property.get("default").cloned(),
+        env,
+        secret: mark("x-secret")?,
+        in_body: mark("x-in-body")?,
+        output: mark("x-output")?,
+        uri: property.get("format").and_then(Value::as_str) == Some("uri"),
+    })
+}
+
+fn strings(value: &Value) -> Option<Vec<&str>> {
+    value.as_array()?.iter().map(Value::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described() -> wit::Description {
+        wit::Description {
+            name: "my-backend2".to_owned(),
+            version: "1.2.3-rc.1".to_owned(),
+            settings_schema: r#"{
+                "type": "object",
+                "required": ["key"],
+                "properties": {
+                    "url": {"type": "string", "format": "uri", "default": "https://a.example", "x-env": ["A_URL", "A_HOST"]},
+                    "key": {"type": "string", "description": "from the project's page", "x-secret": true, "x-in-body": true},
+                    "to": {"type": "string", "x-output": true}
+                }
+            }"#
+            .to_owned(),
+            limits: wit::BatchLimits { max_items: 100, max_bytes: 1_000_000 },
+            phases: wit::SpanPhases::ENDED,
+            grouping: wit::Grouping::Ungrouped,
+            idempotent: wit::IdempotentSignals::TRACES | wit::IdempotentSignals::SCORES,
+            flush_interval: None,
+            hosts: vec![
+                wit::HostRequest::Origin("https://*.example.com:8443".to_owned()),
+                wit::HostRequest::FromSetting("url".to_owned()),
+            ],
+        }
+    }
+
+    fn all() -> SignalSet {
+        Signal::ALL.into_iter().collect()
+    }
+
+    /// The field that the error names.
+    fn refusal(change: impl FnOnce(&mut wit::Description)) -> String {
+        let mut changed = described();
+        change(&mut changed);
+        match check(changed, all()).unwrap_err() {
+            LoadError::Description { field, .. } => field.to_owned(),
+            LoadError::NotImplemented { feature, .. } => feature.to_owned(),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_good_description_keeps_everything() {
+        let description = check(described(), all()).unwrap();
+        assert_eq!(
+            description.idempotent,
+            [Signal::Traces, Signal::Scores].into_iter().collect()
+        );
+        assert_eq!(description.settings.len(), 3);
+        let url = &description.settings[0];
+        assert_eq!(
+            (url.name.as_str(), url.uri, url.required),
+            ("url", true, false)
+        );
+        assert_eq!(url.env, ["A_URL", "A_HOST"]);
+        let key = &description.settings[1];
+        assert!(key.required && key.secret && key.in_body && !key.output);
+        assert!(description.settings[2].output);
+    }
+
+    #[test]
+    fn names_are_kebab_case() {
+        for name in ["a", "a-b", "grafana-cloud", "x2"] {
+            assert!(is_kebab_case(name), "{name}");
+        }
+        let long = "a".repeat(65);
+        for name in [
+            "", "A", "a_b", "a--b", "-a", "a-", "2a", "a/b", "../a", &long,
+        ] {
+            assert!(!is_kebab_case(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_bad_field_is_named() {
+        assert_eq!(refusal(|d| d.name = "My Backend".to_owned()), "name");
+        assert_eq!(refusal(|d| d.version = "1.2".to_owned()), "version");
+        assert_eq!(refusal(|d| d.limits.max_items = 0), "limits");
+        assert_eq!(refusal(|d| d.phases = wit::SpanPhases::empty()), "phases");
+        assert_eq!(
+            refusal(|d| d.hosts = vec![wit::HostRequest::FromSetting("nope".to_owned())]),
+            "hosts"
+        );
+        assert_eq!(
+            refusal(|d| d.hosts = vec![wit::HostRequest::Origin("example.com/x".to_owned())]),
+            "hosts"
+        );
+        for schema in [
+            "{",
+            "[]",
+            r#"{"properties": 1}"#,
+            r#"{"required": ["x"]}"#,
+            r#"{"properties": {"a": {"x-secret": "yes"}}}"#,
+            r#"{"properties": {"a": {"x-env": "A"}}}"#,
+        ] {
+            assert_eq!(
+                refusal(|d| d.settings_schema = schema.to_owned()),
+                "settings-schema",
+                "{schema}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_delivery_cannot_do_yet_is_refused_by_name() {
+        assert!(refusal(|d| d.flush_interval = Some(1)).contains("flush-interval"));
+        assert!(refusal(|d| d.grouping = wit::Grouping::Ordered).contains("ordered"));
+        let whole = wit::WholeTrace {
+            max_wait: 1,
+            max_spans: 1,
+        };
+        assert!(refusal(|d| d.grouping = wit::Grouping::WholeTrace(whole)).contains("whole-trace"));
+    }
+}

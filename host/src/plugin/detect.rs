@@ -1,0 +1,444 @@
+//! What a component is, read from its types before anything of it runs: the signals that it exports, the contract version
+//! that it was built against, what it imports. Called by `component`; refuses what the host does not speak.
+
+use semver::Version;
+use wasmtime::component::types::{
+    Component as ComponentType, ComponentFunc, ComponentInstance, ComponentItem,
+};
+use wasmtime::component::{Component, Instance, InstancePre, Linker};
+
+use super::bindings::{exported, types as wit};
+use super::imports::HostState;
+use super::load_error::LoadError;
+use super::typing;
+use crate::event::Signal;
+use crate::event::signal_set::SignalSet;
+
+/// The contract's package.
+const PACKAGE: &str = "mastra:observability";
+/// The contract version that this host speaks; a test compares it with `wit/`.
+pub(super) const CONTRACT_VERSION: Version = Version::new(0, 1, 0);
+
+/// Interfaces of WASI 0.2 that are linked, with nothing granted.
+const WASI_PACKAGES: [&str; 6] = [
+    "wasi:cli",
+    "wasi:clocks",
+    "wasi:filesystem",
+    "wasi:io",
+    "wasi:random",
+    "wasi:sockets",
+];
+
+/// Where the exports of a component are, looked up once.
+pub(super) struct Indices {
+    lifecycle: exported::lifecycle::GuestIndices,
+    traces: Option<exported::traces::GuestIndices>,
+    logs: Option<exported::logs::GuestIndices>,
+    metrics: Option<exported::metrics::GuestIndices>,
+    scores: Option<exported::scores::GuestIndices>,
+    feedback: Option<exported::feedback::GuestIndices>,
+}
+
+/// The exports of one instance.
+pub(super) struct Exports {
+    pub(super) lifecycle: exported::lifecycle::Guest,
+    pub(super) traces: Option<exported::traces::Guest>,
+    pub(super) logs: Option<exported::logs::Guest>,
+    pub(super) metrics: Option<exported::metrics::Guest>,
+    pub(super) scores: Option<exported::scores::Guest>,
+    pub(super) feedback: Option<exported::feedback::Guest>,
+}
+
+impl Indices {
+    pub(super) fn load(
+        &self,
+        store: &mut wasmtime::Store<HostState>,
+        instance: &Instance,
+    ) -> wasmtime::Result<Exports> {
+        Ok(Exports {
+            lifecycle: self.lifecycle.load(&mut *store, instance)?,
+            traces: self
+                .traces
+                .as_ref()
+                .map(|indices| indices.load(&mut *store, instance))
+                .transpose()?,
+            logs: self
+                .logs
+                .as_ref()
+                .map(|indices| indices.load(&mut *store, instance))
+                .transpose()?,
+            metrics: self
+                .metrics
+                .as_ref()
+                .map(|indices| indices.load(&mut *store, instance))
+                .transpose()?,
+            scores: self
+                .scores
+                .as_ref()
+                .map(|indices| indices.load(&mut *store, instance))
+                .transpose()?,
+            feedback: self
+                .feedback
+                .as_ref()
+                .map(|indices| indices.load(&mut *store, instance))
+                .transpose()?,
+        })
+    }
+
+    pub(super) fn signals(&self) -> SignalSet {
+        let exported = [
+            (Signal::Traces, self.traces.is_some()),
+            (Signal::Logs, self.logs.is_some()),
+            (Signal::Metrics, self.metrics.is_some()),
+            (Signal::Scores, self.scores.is_some()),
+            (Signal::Feedback, self.feedback.is_some()),
+        ];
+        exported
+            .into_iter()
+            .filter(|(_, is_exported)| *is_exported)
+            .map(|(signal, _)| signal)
+            .collect()
+    }
+}
+
+/// A component's outside, checked.
+pub(super) struct Detected {
+    pub(super) pre: InstancePre<HostState>,
+    pub(super) indices: Indices,
+    /// Full names, in the component's order.
+    pub(super) imports: Vec<String>,
+    /// Of the exported `lifecycle`.
+    pub(super) contract: Version,
+}
+
+/// Checks a component's imports and exports, and links it.
+///
+/// # Errors
+/// All of [`LoadError`] that concern types, names and versions.
+pub(super) fn detect(
+    linker: &Linker<HostState>,
+    component: &Component,
+) -> Result<Detected, LoadError> {
+    let engine = component.engine();
+    let outside = component.component_type();
+    let imports: Vec<String> = outside
+        .imports(engine)
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    for import in &imports {
+        check_import(import)?;
+    }
+    let pre = linker
+        .instantiate_pre(component)
+        .map_err(|error| wrong_import(&outside, engine, &error))?;
+    let contract = check_export_versions(&outside, engine)?;
+    let view = View {
+        pre: &pre,
+        outside: &outside,
+        engine,
+    };
+    let lifecycle = view.lifecycle()?.ok_or_else(|| LoadError::NoLifecycle {
+        expected: full_name("lifecycle"),
+    })?;
+    let indices = Indices {
+        lifecycle,
+        traces: view
+            .signal::<wit::SpanBatch<'_>, _>(Signal::Traces, exported::traces::GuestIndices::new)?,
+        logs: view
+            .signal::<wit::LogBatch<'_>, _>(Signal::Logs, exported::logs::GuestIndices::new)?,
+        metrics: view.signal::<wit::MetricBatch<'_>, _>(
+            Signal::Metrics,
+            exported::metrics::GuestIndices::new,
+        )?,
+        scores: view.signal::<wit::ScoreBatch<'_>, _>(
+            Signal::Scores,
+            exported::scores::GuestIndices::new,
+        )?,
+        feedback: view.signal::<wit::FeedbackBatch<'_>, _>(
+            Signal::Feedback,
+            exported::feedback::GuestIndices::new,
+        )?,
+    };
+    if indices.signals().is_empty() {
+        return Err(LoadError::NoSignal {
+            host: CONTRACT_VERSION,
+        });
+    }
+    if view.export("page").is_some() {
+        return Err(LoadError::NotImplemented {
+            feature: "the export `page`",
+            fix: "leave it out",
+        });
+    }
+    Ok(Detected {
+        imports,
+        contract: contract.unwrap_or(CONTRACT_VERSION),
+        pre,
+        indices,
+    })
+}
+
+fn full_name(interface: &str) -> String {
+    format!("{PACKAGE}/{interface}@{CONTRACT_VERSION}")
+}
+
+/// Interface and version, if the name is one of the contract's package.
+fn of_contract(name: &str) -> Option<(&str, Option<Version>)> {
+    let rest = name.strip_prefix(PACKAGE)?.strip_prefix('/')?;
+    match rest.split_once('@') {
+        Some((interface, version)) => Some((interface, Version::parse(version).ok())),
+        None => Some((rest, None)),
+    }
+}
+
+/// What semver holds to be compatible: the major version, or the minor one while the major is 0.
+fn track(version: &Version) -> (u64, u64) {
+    (
+        version.major,
+        if version.major == 0 { version.minor } else { 0 },
+    )
+}
+
+fn check_version(item: &str, found: Option<Version>) -> Result<Version, LoadError> {
+    // A name without a version is older than any contract.
+    let found = found.unwrap_or(Version::new(0, 0, 0));
+    let (item, host) = (item.to_owned(), CONTRACT_VERSION);
+    match track(&found).cmp(&track(&host)) {
+        std::cmp::Ordering::Equal => Ok(found),
+        std::cmp::Ordering::Greater => Err(LoadError::NewerContract { item, found, host }),
+        std::cmp::Ordering::Less => Err(LoadError::OlderContract { item, found, host }),
+    }
+}
+
+fn check_import(import: &str) -> Result<(), LoadError> {
+    let unknown = |fix| {
+        Err(LoadError::UnknownImport {
+            import: import.to_owned(),
+            fix,
+        })
+    };
+    if let Some((interface, version)) = of_contract(import) {
+        check_version(import, version)?;
+        return match interface {
+            "http" | "output" | "types" => Ok(()),
+            "store" => Err(LoadError::NotImplemented {
+                feature: "the import `store`",
+                fix: "leave it out",
+            }),
+            _ => unknown("upgrade mastra-host if a later contract has it, or leave it out"),
+        };
+    }
+    let (package, version) = import.split_once('@').unwrap_or((import, ""));
+    let package = package
+        .split_once('/')
+        .map_or(package, |(package, _)| package);
+    if WASI_PACKAGES.contains(&package) {
+        if version.starts_with("0.2.") {
+            return Ok(());
+        }
+        return unknown("this host links WASI 0.2; build for it (Rust: target wasm32-wasip2)");
+    }
+    match package {
+        "wasi:http" => unknown("send requests with `mastra:observability/http`"),
+        _ if import.starts_with("wasi:") => {
+            unknown("this host links WASI 0.2's cli, clocks, io and random only")
+        }
+        _ => unknown(
+            "an exporter may import mastra:observability and WASI 0.2; leave it out or compose it in",
+        ),
+    }
+}
+
+/// The version of `lifecycle`, if there is one that the host speaks.
+fn check_export_versions(
+    outside: &ComponentType,
+    engine: &wasmtime::Engine,
+) -> Result<Option<Version>, LoadError> {
+    let mut contract = None;
+    let known = Signal::ALL.map(Signal::name);
+    for (name, _) in outside.exports(engine) {
+        let Some((interface, version)) = of_contract(name) else {
+            continue;
+        };
+        // A component may serve several hosts by exporting an interface in several versions.
+        let speaks = outside.exports(engine).any(|(other, _)| {
+            of_contract(other).is_some_and(|(other, version)| {
+                other == interface
+                    && version.is_some_and(|version| track(&version) == track(&CONTRACT_VERSION))
+            })
+        });
+        let matters = known.contains(&interface) || matches!(interface, "lifecycle" | "page");
+        if matters && !speaks {
+            check_version(name, version)?;
+        } else if interface == "lifecycle"
+            && version.as_ref().map(track) == Some(track(&CONTRACT_VERSION))
+        {
+            contract = version;
+        }
+    }
+    Ok(contract)
+}
+
+/// The linker's refusal, with the differences of types if it is about the contract.
+fn wrong_import(
+    outside: &ComponentType,
+    engine: &wasmtime::Engine,
+    error: &wasmtime::Error,
+) -> LoadError {
+    for (name, item) in outside.imports(engine) {
+        let (Some((interface, _)), ComponentItem::ComponentInstance(instance)) =
+            (of_contract(name), &item.ty)
+        else {
+            continue;
+        };
+        let mut differences = typing::differences(interface, instance, engine);
+        // A component imports the functions that it calls; the others are missing by right.
+        differences.retain(|difference| difference.found != "nothing");
+        if !differences.is_empty() {
+            return LoadError::WrongImport {
+                import: name.to_owned(),
+                reason: String::new(),
+                differences,
+            };
+        }
+    }
+    let reason = format!("{error:#}");
+    let import = outside
+        .imports(engine)
+        .map(|(name, _)| name)
+        .find(|name| reason.contains(&format!("`{name}`")));
+    LoadError::WrongImport {
+        import: import.unwrap_or("?").to_owned(),
+        reason,
+        differences: Vec::new(),
+    }
+}
+
+/// A linked component, looked at from outside.
+struct View<'a> {
+    pre: &'a InstancePre<HostState>,
+    outside: &'a ComponentType,
+    engine: &'a wasmtime::Engine,
+}
+
+impl View<'_> {
+    /// The export of this interface in a version that the host speaks.
+    fn export(&self, interface: &str) -> Option<(String, ComponentItem)> {
+        let ours = track(&CONTRACT_VERSION);
+        self.outside
+            .exports(self.engine)
+            .find_map(|(name, item)| match of_contract(name) {
+                Some((found, Some(version))) if found == interface && track(&version) == ours => {
+                    Some((name.to_owned(), item.ty))
+                }
+                _ => None,
+            })
+    }
+
+    fn signal<Batch, I>(
+        &self,
+        signal: Signal,
+        indices: impl FnOnce(&InstancePre<HostState>) -> wasmtime::Result<I>,
+    ) -> Result<Option<I>, LoadError>
+    where
+        Batch: wasmtime::component::Lower,
+    {
+        let Some((name, item)) = self.export(signal.name()) else {
+            return Ok(None);
+        };
+        let fits = |instance: &ComponentInstance| {
+            let send = self.function(instance, "send")?;
+            let types = self.pre.instance_type();
+            let fits = send
+                .typecheck::<(Batch,), (wit::SendResult,)>(&types)
+                .is_ok();
+            (fits && has_params(&send, &["batch"])).then_some(())
+        };
+        self.checked(signal.name(), name, item, fits, indices)
+    }
+
+    fn lifecycle(&self) -> Result<Option<exported::lifecycle::GuestIndices>, LoadError> {
+        type Configured = Result<(), Vec<exported::lifecycle::SettingError>>;
+        let Some((name, item)) = self.export("lifecycle") else {
+            return Ok(None);
+        };
+        let fits = |instance: &ComponentInstance| {
+            let types = self.pre.instance_type();
+            let describe = self.function(instance, "describe")?;
+            let configure = self.function(instance, "configure")?;
+            let flush = self.function(instance, "flush")?;
+            let shutdown = self.function(instance, "shutdown")?;
+            let fits = describe
+                .typecheck::<(), (exported::lifecycle::Description,)>(&types)
+                .is_ok()
+                && configure
+                    .typecheck::<(&str,), (Configured,)>(&types)
+                    .is_ok()
+                && flush
+                    .typecheck::<(), (Vec<exported::lifecycle::Acknowledgement>,)>(&types)
+                    .is_ok()
+                && shutdown.typecheck::<(), ()>(&types).is_ok();
+            (fits && has_params(&configure, &["settings"])).then_some(())
+        };
+        self.checked(
+            "lifecycle",
+            name,
+            item,
+            fits,
+            exported::lifecycle::GuestIndices::new,
+        )
+    }
+
+    fn function(&self, instance: &ComponentInstance, name: &str) -> Option<ComponentFunc> {
+        match instance.get_export(self.engine, name)?.ty {
+            ComponentItem::ComponentFunc(function) if !function.async_() => Some(function),
+            _ => None,
+        }
+    }
+
+    fn checked<I>(
+        &self,
+        interface: &str,
+        export: String,
+        item: ComponentItem,
+        fits: impl FnOnce(&ComponentInstance) -> Option<()>,
+        indices: impl FnOnce(&InstancePre<HostState>) -> wasmtime::Result<I>,
+    ) -> Result<Option<I>, LoadError> {
+        let whole = |found: String| typing::TypeDifference {
+            at: interface.to_owned(),
+            expected: format!("interface {interface}"),
+            found,
+        };
+        let ComponentItem::ComponentInstance(instance) = item else {
+            let differences = vec![whole("something that is not an interface".to_owned())];
+            return Err(LoadError::WrongExport {
+                export,
+                differences,
+            });
+        };
+        if fits(&instance).is_none() {
+            let mut differences = typing::differences(interface, &instance, self.engine);
+            if differences.is_empty() {
+                differences.push(whole("asynchronous functions".to_owned()));
+            }
+            return Err(LoadError::WrongExport {
+                export,
+                differences,
+            });
+        }
+        indices(self.pre).map(Some).map_err(|error| {
+            let differences = vec![whole(error.to_string())];
+            LoadError::WrongExport {
+                export,
+                differences,
+            }
+        })
+    }
+}
+
+fn has_params(function: &ComponentFunc, names: &[&str]) -> bool {
+    function
+        .params()
+        .map(|(name, _)| name)
+        .eq(names.iter().copied())
+}

@@ -1,0 +1,93 @@
+//! What a component may call: one file per import. [`HostState`] is what a store holds for them.
+//!
+//! Host functions fail with a WIT `result` where the contract has one; only a broken contract traps, by an `Err`. None
+//! of them panics, and none blocks a thread of the runtime.
+
+pub(super) mod http;
+pub(super) mod output;
+mod wasi;
+
+use std::sync::Arc;
+
+use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use self::http::HttpCapability;
+use self::output::Output;
+use self::wasi::GuestLog;
+use super::bindings::imported;
+use super::limits::{CallLimits, CpuClock, MemoryLimiter};
+
+/// Handles of `wasi:io` that a guest may have open: streams, pollables, errors. A guest that leaks them fails here.
+const MAX_HANDLES: usize = 1024;
+
+/// What of the host the instances of one exporter may reach.
+#[derive(Clone)]
+pub(super) struct Grants {
+    pub(super) exporter: Arc<str>,
+    pub(super) http: Arc<dyn HttpCapability>,
+    pub(super) output: Option<Arc<Output>>,
+}
+
+/// The data of one store.
+pub(super) struct HostState {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    /// `None` while `describe` runs, which must be pure.
+    grants: Option<Grants>,
+    pub(super) log: GuestLog,
+    pub(super) memory: MemoryLimiter,
+    pub(super) cpu: CpuClock,
+}
+
+impl HostState {
+    /// `label` names the guest in the host's log: the exporter's id, or the component's file before it has one.
+    pub(super) fn new(label: &Arc<str>, grants: Option<Grants>, limits: &CallLimits) -> Self {
+        let log = GuestLog::new(label);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_HANDLES);
+        Self {
+            wasi: wasi::context(&log),
+            table,
+            grants,
+            log,
+            memory: MemoryLimiter::new(limits),
+            cpu: CpuClock::default(),
+        }
+    }
+
+    /// The grants, or the trap for a call out of `describe`.
+    pub(super) fn grants(&self, import: &str) -> wasmtime::Result<&Grants> {
+        self.grants.as_ref().ok_or_else(|| {
+            wasmtime::format_err!("`describe` must be pure, but it called `{import}`")
+        })
+    }
+}
+
+impl WasiView for HostState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl HasData for HostState {
+    type Data<'a> = &'a mut Self;
+}
+
+impl imported::types::Host for HostState {}
+
+/// Everything that a component may import. `store` is absent: it is refused at load, with a reason, before linking.
+///
+/// # Errors
+/// Two definitions of one name, which would be a mistake here.
+pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostState>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    imported::types::add_to_linker::<_, HostState>(&mut linker, |state| state)?;
+    imported::http::add_to_linker::<_, HostState>(&mut linker, |state| state)?;
+    imported::output::add_to_linker::<_, HostState>(&mut linker, |state| state)?;
+    Ok(linker)
+}

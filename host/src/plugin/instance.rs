@@ -1,0 +1,331 @@
+//! One live instance: a store, the exports found in it, and the calls. An instance that has failed once is never called
+//! again; `pool` drops it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bumpalo::Bump;
+use tokio::time::Instant;
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
+
+use super::answers;
+use super::bindings::{exported::lifecycle, types as wit};
+use super::component::Component;
+use super::detect::{Exports, Indices};
+use super::engine::Engine;
+use super::guest::Batch;
+use super::imports::{Grants, HostState};
+use super::limits::{self, Budget, CallLimits, bounded};
+use super::outcome::{CallError, ItemResult, SendOutcome, SendResult};
+use super::records;
+use super::ticker::Ticker;
+use crate::event::instrument::Instruments;
+use crate::event::records::Record;
+use crate::event::{Signal, decode};
+
+/// A configured instance and what it has been through.
+pub(super) struct Instance {
+    store: Store<HostState>,
+    exports: Exports,
+    ticker: Arc<Ticker>,
+    limits: CallLimits,
+    /// Reset after each call; keeps the room that the last batch needed.
+    arena: Bump,
+    /// Which settings it was configured with.
+    pub(super) generation: u64,
+    calls: u64,
+    started: Instant,
+    /// After `configure`.
+    start_bytes: usize,
+}
+
+/// When an instance is replaced although nothing is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecyclePolicy {
+    /// After so many calls.
+    pub max_calls: u64,
+    /// After so long.
+    pub max_age: Duration,
+    /// When its memory has grown to so much. An instance that needs more from the start may double.
+    pub memory_bytes: usize,
+}
+
+impl Default for RecyclePolicy {
+    fn default() -> Self {
+        Self {
+            // A leak of 100 bytes a call shows as 10 MB then; a start every few minutes at full load is nothing.
+            max_calls: 100_000,
+            // State that grows with time rather than calls: caches, fragmented heaps.
+            max_age: Duration::from_secs(6 * 3600),
+            // Linear memory never shrinks. One outsized batch should not be paid for till the end of the process.
+            memory_bytes: 64 << 20,
+        }
+    }
+}
+
+/// What of an instance's settings an exporter decides.
+#[derive(Clone)]
+pub(super) struct StartSettings {
+    pub(super) grants: Grants,
+    pub(super) settings_json: Arc<str>,
+    pub(super) generation: u64,
+    pub(super) limits: CallLimits,
+}
+
+/// Settings that the component refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingError {
+    /// The setting at fault.
+    pub setting: String,
+    /// What is wrong and how to mend it.
+    pub reason: String,
+}
+
+/// Why an instance did not start.
+#[derive(Debug)]
+pub(super) enum StartFault {
+    Settings(Vec<SettingError>),
+    Call(CallError),
+}
+
+impl Instance {
+    /// Instantiates and configures, each under both clocks.
+    pub(super) async fn start(
+        component: &Component,
+        settings: &StartSettings,
+    ) -> Result<Self, StartFault> {
+        let StartSettings {
+            grants,
+            settings_json,
+            generation,
+            limits,
+        } = settings;
+        let state = HostState::new(&grants.exporter, Some(grants.clone()), limits);
+        let budget = Budget {
+            cpu: limits.start_cpu,
+            wall: limits.start_wall,
+        };
+        let (mut store, exports) = instantiate(
+            &component.engine,
+            &component.pre,
+            &component.indices,
+            state,
+            budget,
+        )
+        .await
+        .map_err(StartFault::Call)?;
+        let ticker = Arc::clone(&component.engine.inner.ticker);
+        let configured = bounded(&ticker, &mut store, budget, |store| {
+            exports.lifecycle.call_configure(store, settings_json)
+        });
+        match configured.await {
+            Ok(Ok(())) => {}
+            Ok(Err(refused)) => return Err(StartFault::Settings(refusals(refused))),
+            Err(fault) => return Err(StartFault::Call(fault.explain(&store, budget))),
+        }
+        let start_bytes = store.data().memory.used_bytes();
+        Ok(Self {
+            store,
+            exports,
+            ticker,
+            limits: *limits,
+            arena: Bump::new(),
+            generation: *generation,
+            calls: 0,
+            started: Instant::now(),
+            start_bytes,
+        })
+    }
+
+    /// Hands a batch over. After an error the instance is not to be used again.
+    pub(super) async fn send(
+        &mut self,
+        batch: &Batch,
+        instruments: &Instruments,
+    ) -> Result<SendResult, CallError> {
+        self.calls += 1;
+        let mut decoded = Decoded::default();
+        for (position, item) in batch.items.iter().enumerate() {
+            match decode::record_with(&item.event, instruments) {
+                Ok(record) if item.event.signal() == batch.signal => {
+                    decoded.push(record, item.token)
+                }
+                Ok(_) => decoded
+                    .refused
+                    .push((position, format!("not an event of {}", batch.signal))),
+                // Receivers have decoded it before; this is a stored event of a host with other rules.
+                Err(error) => decoded
+                    .refused
+                    .push((position, limits::short(&error.to_string()))),
+            }
+        }
+        let items = decoded.tokens.len();
+        let answer = if items == 0 {
+            SendResult {
+                outcome: SendOutcome::AllItems(ItemResult::Delivered),
+                not_before: None,
+            }
+        } else {
+            let result = self.call(batch.signal, &decoded).await;
+            self.arena.reset();
+            answers::send_result(result?, items)?
+        };
+        Ok(answers::with_refused(
+            answer,
+            decoded.refused,
+            batch.items.len(),
+        ))
+    }
+
+    async fn call(
+        &mut self,
+        signal: Signal,
+        batch: &Decoded<'_>,
+    ) -> Result<wit::SendResult, CallError> {
+        let budget = Budget {
+            cpu: self.limits.call_cpu,
+            wall: self.limits.call_wall,
+        };
+        let Self {
+            store,
+            exports,
+            ticker,
+            arena,
+            ..
+        } = self;
+        let absent = || CallError::Contract(format!("the component does not export `{signal}`"));
+        let tokens = &batch.tokens;
+        let result = match signal {
+            Signal::Traces => {
+                let guest = exports.traces.as_ref().ok_or_else(absent)?;
+                let batch = records::span_batch(arena, &batch.spans, tokens);
+                bounded(ticker, store, budget, |store| guest.call_send(store, batch)).await
+            }
+            Signal::Logs => {
+                let guest = exports.logs.as_ref().ok_or_else(absent)?;
+                let batch = records::log_batch(arena, &batch.logs, tokens);
+                bounded(ticker, store, budget, |store| guest.call_send(store, batch)).await
+            }
+            Signal::Metrics => {
+                let guest = exports.metrics.as_ref().ok_or_else(absent)?;
+                let batch = records::metric_batch(arena, &batch.metrics, tokens);
+                bounded(ticker, store, budget, |store| guest.call_send(store, batch)).await
+            }
+            Signal::Scores => {
+                let guest = exports.scores.as_ref().ok_or_else(absent)?;
+                let batch = records::score_batch(arena, &batch.scores, tokens);
+                bounded(ticker, store, budget, |store| guest.call_send(store, batch)).await
+            }
+            Signal::Feedback => {
+                let guest = exports.feedback.as_ref().ok_or_else(absent)?;
+                let batch = records::feedback_batch(arena, &batch.feedback, tokens);
+                bounded(ticker, store, budget, |store| guest.call_send(store, batch)).await
+            }
+        };
+        result.map_err(|fault| fault.explain(store, budget))
+    }
+
+    /// Whether the policy asks for another instance.
+    pub(super) fn is_spent(&self, policy: &RecyclePolicy) -> bool {
+        let used = self.store.data().memory.used_bytes();
+        self.calls >= policy.max_calls
+            || self.started.elapsed() >= policy.max_age
+            || used > policy.memory_bytes.max(self.start_bytes.saturating_mul(2))
+    }
+
+    /// The last call. The instance is gone afterwards, whatever it answers.
+    pub(super) async fn shutdown(mut self) -> Result<(), CallError> {
+        let budget = Budget {
+            cpu: self.limits.shutdown_wall,
+            wall: self.limits.shutdown_wall,
+        };
+        let lifecycle = &self.exports.lifecycle;
+        let result = bounded(&self.ticker, &mut self.store, budget, |store| {
+            lifecycle.call_shutdown(store)
+        })
+        .await;
+        result.map_err(|fault| fault.explain(&self.store, budget))
+    }
+}
+
+/// Calls `describe` on an instance of its own, whose imports trap.
+pub(super) async fn describe(
+    engine: &Engine,
+    pre: &InstancePre<HostState>,
+    indices: &Indices,
+    label: &Arc<str>,
+) -> Result<lifecycle::Description, CallError> {
+    let limits = &engine.inner.limits;
+    let budget = Budget {
+        cpu: limits.start_cpu,
+        wall: limits.start_wall,
+    };
+    let state = HostState::new(label, None, limits);
+    let (mut store, exports) = instantiate(engine, pre, indices, state, budget).await?;
+    let described = bounded(&engine.inner.ticker, &mut store, budget, |store| {
+        exports.lifecycle.call_describe(store)
+    });
+    match described.await {
+        Ok(described) => Ok(described),
+        Err(fault) => Err(fault.explain(&store, budget)),
+    }
+}
+
+async fn instantiate(
+    engine: &Engine,
+    pre: &InstancePre<HostState>,
+    indices: &Indices,
+    state: HostState,
+    budget: Budget,
+) -> Result<(Store<HostState>, Exports), CallError> {
+    let mut store = Store::new(&engine.inner.wasmtime, state);
+    limits::arm(&mut store);
+    let instantiated = bounded(&engine.inner.ticker, &mut store, budget, |store| {
+        pre.instantiate_async(store)
+    })
+    .await;
+    let instance = match instantiated {
+        Ok(instance) => instance,
+        Err(fault) => return Err(fault.explain(&store, budget)),
+    };
+    let exports = indices.load(&mut store, &instance);
+    // The types were checked at load, so that this does not happen.
+    let exports =
+        exports.map_err(|error| CallError::Contract(limits::short(&error.to_string())))?;
+    Ok((store, exports))
+}
+
+fn refusals(refused: Vec<lifecycle::SettingError>) -> Vec<SettingError> {
+    let refusals = refused.into_iter().map(|refusal| SettingError {
+        setting: limits::short(&refusal.setting),
+        reason: limits::short(&refusal.reason),
+    });
+    refusals.collect()
+}
+
+/// A batch's records, by signal; one of the lists is filled.
+#[derive(Default)]
+struct Decoded<'a> {
+    spans: Vec<Box<crate::event::records::Span<'a>>>,
+    logs: Vec<Box<crate::event::records::Log<'a>>>,
+    metrics: Vec<Box<crate::event::records::Metric<'a>>>,
+    scores: Vec<Box<crate::event::records::Score<'a>>>,
+    feedback: Vec<Box<crate::event::records::FeedbackItem<'a>>>,
+    tokens: Vec<u64>,
+    /// Positions in the batch that hold no record, with the reason.
+    refused: Vec<(usize, String)>,
+}
+
+impl<'a> Decoded<'a> {
+    fn push(&mut self, record: Record<'a>, token: u64) {
+        self.tokens.push(token);
+        match record {
+            Record::Span(span) => self.spans.push(span),
+            Record::Log(log) => self.logs.push(log),
+            Record::Metric(metric) => self.metrics.push(metric),
+            Record::Score(score) => self.scores.push(score),
+            Record::Feedback(item) => self.feedback.push(item),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What one guest call may cost, and the means that hold it to that: the two clocks (epochs for CPU, tokio for the
+//! wall), and the limiter that wasmtime asks before memory or a table grows.
+//!
+//! Every call of this room into a guest goes through [`bounded`], instantiation included. Nothing here decides what
+//! happens after a fault; `health` does.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, UpdateDeadline};
+
+use super::imports::HostState;
+use super::outcome::CallError;
+use super::ticker::{TICK, Ticker};
+
+/// Caps on what the instances of one exporter may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallLimits {
+    /// CPU of one `send` or `flush`.
+    pub call_cpu: Duration,
+    /// Wall clock of one `send` or `flush`, its HTTP requests included.
+    pub call_wall: Duration,
+    /// CPU of instantiation with `configure`, and of `describe`.
+    pub start_cpu: Duration,
+    /// Wall clock of instantiation with `configure`, and of `describe`.
+    pub start_wall: Duration,
+    /// Wall clock (and CPU) of `shutdown`.
+    pub shutdown_wall: Duration,
+    /// All linear memories of one instance together.
+    pub memory_bytes: usize,
+    /// Elements of one table.
+    pub table_elements: usize,
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self {
+            // A batch takes a Rust guest a millisecond, an interpreter in wasm a few hundred: this is the hang, not the load.
+            call_cpu: Duration::from_secs(10),
+            // Longer than the longest chain of HTTP timeouts and waits that an exporter makes in one call.
+            call_wall: Duration::from_secs(60),
+            // Interpreters (JavaScript, Python) start in well under a second; a loaded machine may need ten times that.
+            start_cpu: Duration::from_secs(10),
+            start_wall: Duration::from_secs(30),
+            // The last call has nothing left to deliver; the host's own stop must not wait for it.
+            shutdown_wall: Duration::from_secs(5),
+            // A Rust guest needs 2 to 6 MiB, JavaScript 20, Python 60; the largest batch and its encoding fit beside them.
+            memory_bytes: 256 << 20,
+            // The largest table seen is an interpreter's, of about 15,000 functions.
+            table_elements: 65_536,
+        }
+    }
+}
+
+/// Core instances, memories and tables of one component instance. A Python component has about 30 core instances.
+pub(super) const MAX_CORE_INSTANCES: u32 = 64;
+/// A component has one or two memories; a composed one a few more.
+pub(super) const MAX_MEMORIES: u32 = 8;
+/// One or two for each module with function pointers.
+pub(super) const MAX_TABLES: u32 = 32;
+
+/// What the host may allocate while it reads one answer or one request of a guest: room for the largest request body,
+/// and an end to a list that claims to have a billion elements.
+pub(super) const MAX_LIFTED_BYTES: usize = 64 << 20;
+
+/// The guest's share of the two clocks for one call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    pub(super) cpu: Duration,
+    pub(super) wall: Duration,
+}
+
+/// The CPU clock of a store. A tick is counted when running guest code sees the epoch move, so that waiting for the host
+/// costs at most one tick however long it takes.
+#[derive(Debug, Default)]
+pub(super) struct CpuClock {
+    ticks_left: u32,
+}
+
+/// The trap of a guest that has used its CPU.
+#[derive(Debug)]
+struct CpuExhausted;
+
+impl fmt::Display for CpuExhausted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cpu budget exhausted")
+    }
+}
+
+impl std::error::Error for CpuExhausted {}
+
+impl CpuClock {
+    /// At least one tick, so that a budget shorter than a tick is not none at all.
+    fn wind(&mut self, budget: Duration) {
+        let ticks = budget.as_millis() / TICK.as_millis().max(1);
+        self.ticks_left = u32::try_from(ticks).unwrap_or(u32::MAX).max(1);
+    }
+
+    fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        if self.ticks_left == 0 {
+            return Err(wasmtime::Error::new(CpuExhausted));
+        }
+        self.ticks_left -= 1;
+        // A guest that computes for long gives way to the other tasks of the runtime, and lets the wall clock fire.
+        Ok(UpdateDeadline::YieldCustom(
+            1,
+            Box::pin(tokio::task::yield_now()),
+        ))
+    }
+}
+
+/// Answers wasmtime's questions about growth for one store.
+#[derive(Debug)]
+pub(super) struct MemoryLimiter {
+    limit_bytes: usize,
+    table_elements: usize,
+    used_bytes: usize,
+    refused: bool,
+}
+
+impl MemoryLimiter {
+    pub(super) fn new(limits: &CallLimits) -> Self {
+        Self {
+            limit_bytes: limits.memory_bytes,
+            table_elements: limits.table_elements,
+            used_bytes: 0,
+            refused: false,
+        }
+    }
+
+    /// Bytes of all linear memories. Memories never shrink, so this is also the high-water mark.
+    pub(super) fn used_bytes(&self) -> usize {
+        self.used_bytes
+    }
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let after = self
+            .used_bytes
+            .saturating_add(desired.saturating_sub(current));
+        if after > self.limit_bytes {
+            // The guest sees a failed allocation. Most abort then; a garbage collector may help itself.
+            self.refused = true;
+            return Ok(false);
+        }
+        self.used_bytes = after;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= self.table_elements)
+    }
+
+    fn instances(&self) -> usize {
+        MAX_CORE_INSTANCES as usize
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES as usize
+    }
+}
+
+/// Prepares a store for [`bounded`] calls.
+pub(super) fn arm(store: &mut Store<HostState>) {
+    store.limiter(|state| &mut state.memory);
+    store.epoch_deadline_callback(|mut context| context.data_mut().cpu.tick());
+    store.set_hostcall_fuel(MAX_LIFTED_BYTES);
+}
+
+/// Runs one guest call under both clocks. After an error the store is not to be used again.
+///
+/// `call` borrows the store for the length of the call and gives it back with its answer.
+pub(super) async fn bounded<'s, R, F>(
+    ticker: &Arc<Ticker>,
+    store: &'s mut Store<HostState>,
+    budget: Budget,
+    call: impl FnOnce(&'s mut Store<HostState>) -> F,
+) -> Result<R, Fault>
+where
+    F: Future<Output = wasmtime::Result<R>> + Send,
+{
+    store.set_epoch_deadline(1);
+    let state = store.data_mut();
+    state.cpu.wind(budget.cpu);
+    state.memory.refused = false;
+    state.log.refill();
+    let _running = ticker.running();
+    match tokio::time::timeout(budget.wall, call(store)).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(Fault::Failed(error)),
+        Err(_elapsed) => Err(Fault::Wall),
+    }
+}
+
+/// Why a [`bounded`] call has no answer.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The wall clock.
+    Wall,
+    /// A trap of any kind; see [`Fault::explain`].
+    Failed(wasmtime::Error),
+}
+
+impl Fault {
+    /// In the host's words. Reads from the store whether memory was refused.
+    pub(super) fn explain(self, store: &Store<HostState>, budget: Budget) -> CallError {
+        let error = match self {
+            Self::Wall => return CallError::WallTimeout(budget.wall),
+            Self::Failed(error) => error,
+        };
+        if error.is::<CpuExhausted>() {
+            return CallError::CpuTimeout(budget.cpu);
+        }
+        if error.is::<PoolConcurrencyLimitError>() {
+            return CallError::NotRunning {
+                state: "waiting for a free instance slot",
+                retry_in: NO_SLOT_RETRY,
+            };
+        }
+        let memory = &store.data().memory;
+        if memory.refused {
+            return CallError::Memory {
+                limit_bytes: memory.limit_bytes,
+            };
+        }
+        CallError::Trap(short(&error.root_cause().to_string()))
+    }
+}
+
+/// Slots are freed when another exporter's instance retires; that is a matter of seconds.
+const NO_SLOT_RETRY: Duration = Duration::from_secs(1);
+
+/// Text of a guest, cut to what a log line or a dead letter can hold.
+pub(super) fn short(text: &str) -> String {
+    /// A sentence or two.
+    const MAX_BYTES: usize = 512;
+    if text.len() <= MAX_BYTES {
+        return text.to_owned();
+    }
+    let mut end = MAX_BYTES;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}...", text.get(..end).unwrap_or_default())
+}

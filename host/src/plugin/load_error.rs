@@ -1,0 +1,144 @@
+//! Why a component is not loaded. Written for its author: each message names the export, import or field at fault, what
+//! it should be, and how to get there. `inspect` prints them as they are.
+
+use std::io;
+use std::path::PathBuf;
+
+use semver::Version;
+
+use super::outcome::CallError;
+use super::typing::TypeDifference;
+
+/// A component cannot be used. Nothing of it has run, except in the last two cases.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("cannot read component {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The file is something else.
+    #[error("{} is {found}, not a WebAssembly component: {fix}", path.display())]
+    NotAComponent {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like.
+        found: &'static str,
+        /// What to do.
+        fix: &'static str,
+    },
+    /// The file is damaged, or uses what the engine does not know.
+    #[error("cannot compile component {}: {reason}", path.display())]
+    Compile {
+        /// The file.
+        path: PathBuf,
+        /// What the compiler says.
+        reason: String,
+    },
+    /// An interface of the contract, of a version that this host is too old for.
+    #[error(
+        "`{item}` is of contract {found}, this host speaks {host}: upgrade mastra-host, \
+         or build the component against contract {host}"
+    )]
+    NewerContract {
+        /// The import or export.
+        item: String,
+        /// Its version.
+        found: Version,
+        /// The host's contract version.
+        host: Version,
+    },
+    /// An interface of the contract, of a version that the host does not speak any more.
+    #[error(
+        "`{item}` is of contract {found}, this host speaks {host}: build the component against contract {host}"
+    )]
+    OlderContract {
+        /// The import or export.
+        item: String,
+        /// Its version.
+        found: Version,
+        /// The host's contract version.
+        host: Version,
+    },
+    /// The component wants something that this host does not offer.
+    #[error("the component imports `{import}`, which this host does not offer: {fix}")]
+    UnknownImport {
+        /// The import.
+        import: String,
+        /// What to do.
+        fix: &'static str,
+    },
+    /// An import of a name that the host offers with other types.
+    #[error(
+        "the component imports `{import}` with other types than the host offers: {reason}{}",
+        listed(differences)
+    )]
+    WrongImport {
+        /// The import.
+        import: String,
+        /// What the linker says; empty when the differences say it.
+        reason: String,
+        /// Where they differ; empty for imports that are not the contract's.
+        differences: Vec<TypeDifference>,
+    },
+    /// An export of a name of the contract with other types.
+    #[error(
+        "the component exports `{export}` with other types than the contract has:{}",
+        listed(differences)
+    )]
+    WrongExport {
+        /// The export.
+        export: String,
+        /// Where they differ.
+        differences: Vec<TypeDifference>,
+    },
+    /// The required interface is missing.
+    #[error(
+        "the component does not export `{expected}`, which every exporter must: \
+         include one of the contract's worlds, such as `traces-exporter`"
+    )]
+    NoLifecycle {
+        /// The interface's full name.
+        expected: String,
+    },
+    /// None of the five signals is exported.
+    #[error(
+        "the component exports none of the five signals: export at least one of `traces`, `logs`, `metrics`, \
+         `scores`, `feedback` of mastra:observability@{host}"
+    )]
+    NoSignal {
+        /// The host's contract version.
+        host: Version,
+    },
+    /// The component uses a part of the contract that this host does not implement yet.
+    #[error(
+        "the component uses {feature}, which this version of the host does not implement yet: {fix}"
+    )]
+    NotImplemented {
+        /// The part of the contract.
+        feature: &'static str,
+        /// What to do meanwhile.
+        fix: &'static str,
+    },
+    /// `describe` gave no answer.
+    #[error("the component's `describe` failed")]
+    Describe(#[source] CallError),
+    /// `describe` gave an answer that cannot be used.
+    #[error("the component's `describe` returned a bad `{field}`: {reason}")]
+    Description {
+        /// The field of `description`.
+        field: &'static str,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+}
+
+fn listed(differences: &[TypeDifference]) -> String {
+    differences
+        .iter()
+        .map(|difference| format!("\n  {difference}"))
+        .collect()
+}

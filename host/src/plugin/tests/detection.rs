@@ -1,0 +1,290 @@
+//! What a component is, is read from its types alone; what does not fit is refused with both sides shown.
+
+use semver::Version;
+
+use super::dummies::{component, file, plain};
+use super::engine;
+use crate::event::Signal;
+use crate::event::signal_set::SignalSet;
+use crate::plugin::detect::CONTRACT_VERSION;
+use crate::plugin::{LoadError, Outside};
+
+async fn examine(bytes: &[u8]) -> Result<Outside, LoadError> {
+    let (_directory, path) = file(bytes);
+    engine(None).examine(&path, |_| {}).await
+}
+
+async fn refusal(bytes: &[u8]) -> String {
+    examine(bytes).await.unwrap_err().to_string()
+}
+
+fn world(signals: SignalSet) -> String {
+    signals
+        .iter()
+        .map(|signal| format!("include {signal}-exporter; "))
+        .collect()
+}
+
+#[tokio::test]
+async fn each_of_the_31_subsets_of_signals_is_detected_exactly() {
+    let engine = engine(None);
+    for bits in 1..32_u8 {
+        let signals: SignalSet = Signal::ALL
+            .into_iter()
+            .filter(|signal| bits & (1 << signal.index()) != 0)
+            .collect();
+        let (_directory, path) = file(&plain(&world(signals)));
+        let outside = engine.examine(&path, |_| {}).await.unwrap();
+        assert_eq!(outside.signals, signals, "{signals}");
+        assert_eq!(outside.contract, CONTRACT_VERSION);
+        assert!(
+            outside
+                .imports
+                .contains(&"mastra:observability/http@0.1.0".to_owned()),
+            "{:?}",
+            outside.imports
+        );
+    }
+}
+
+#[test]
+fn the_contract_version_is_the_one_of_the_wit() {
+    let package = format!("package mastra:observability@{CONTRACT_VERSION};");
+    assert!(
+        include_str!("../../../../wit/worlds.wit").contains(&package),
+        "{package}"
+    );
+}
+
+#[tokio::test]
+async fn other_exports_are_tolerated() {
+    let outside = examine(&plain(
+        "include logs-exporter; export acme:weather/rain@1.0.0; export run: func();",
+    ));
+    assert_eq!(
+        outside.await.unwrap().signals,
+        [Signal::Logs].into_iter().collect()
+    );
+}
+
+#[tokio::test]
+async fn no_signal_is_an_error_that_names_the_five() {
+    let message = refusal(&plain("include exporter;")).await;
+    for signal in Signal::ALL {
+        assert!(message.contains(&format!("`{signal}`")), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_lifecycle_is_named() {
+    let message = refusal(&plain("import http; export traces;")).await;
+    assert!(
+        message.contains("does not export `mastra:observability/lifecycle@0.1.0`"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_field_of_another_type_is_shown_with_both_types() {
+    let bytes = component("include traces-exporter;", |text| {
+        text.replace(
+            "start-time: unix-nanos,\n    /// Absent while",
+            "start-time: string,\n    /// Absent while",
+        )
+        .replace("    span-type: string,", "    span-type: option<u8>,")
+    });
+    let message = refusal(&bytes).await;
+    assert!(
+        message.contains("`mastra:observability/traces@0.1.0` with other types"),
+        "{message}"
+    );
+    assert!(
+        message.contains("send(batch).spans[].span-type: expected `string`, found `option<u8>`"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn missing_and_extra_fields_and_cases_are_shown() {
+    let bytes = component("include scores-exporter;", |text| {
+        text.replace("    scorer-id: string,\n", "    grader: u32,\n")
+            .replace("    too-large,\n", "")
+    });
+    let message = refusal(&bytes).await;
+    assert!(
+        message.contains("send(batch).scores[].scorer-id: expected `string`, found `nothing`"),
+        "{message}"
+    );
+    assert!(
+        message.contains("send(batch).scores[].grader: expected `nothing`, found `u32`"),
+        "{message}"
+    );
+    assert!(
+        message.contains("send() result.outcome.too-large"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn another_order_of_fields_is_shown() {
+    let bytes = component("include logs-exporter;", |text| {
+        text.replace(
+            "    code: status-code,\n    message: string,",
+            "    message: string,\n    code: status-code,",
+        )
+        .replace(
+            "enum delay-scope { this-signal, whole-exporter }",
+            "enum delay-scope { whole-exporter, this-signal }",
+        )
+    });
+    let message = refusal(&bytes).await;
+    let expected = "expected `enum { this-signal, whole-exporter }`, found `enum { whole-exporter, this-signal }`";
+    assert!(message.contains(expected), "{message}");
+}
+
+#[tokio::test]
+async fn an_interface_without_send_is_not_unsupported_but_wrong() {
+    let bytes = component("include metrics-exporter;", |text| {
+        text.replace(
+            "send: func(batch: metric-batch)",
+            "deliver: func(batch: metric-batch)",
+        )
+    });
+    let message = refusal(&bytes).await;
+    assert!(
+        message.contains("send: expected `send: func(batch: record {"),
+        "{message}"
+    );
+    assert!(message.contains("found `nothing`"), "{message}");
+}
+
+#[tokio::test]
+async fn another_name_of_a_parameter_is_shown() {
+    let bytes = component("include logs-exporter;", |text| {
+        text.replace(
+            "configure: func(settings: json)",
+            "configure: func(options: json)",
+        )
+    });
+    let message = refusal(&bytes).await;
+    assert!(message.contains("func(settings: string)"), "{message}");
+    assert!(message.contains("func(options: string)"), "{message}");
+}
+
+#[tokio::test]
+async fn a_wrong_import_is_shown_with_both_types() {
+    let bytes = component("include logs-exporter;", |text| {
+        text.replace("verb: string", "verb: u8")
+    });
+    let message = refusal(&bytes).await;
+    assert!(
+        message.contains("`mastra:observability/http@0.1.0`"),
+        "{message}"
+    );
+    assert!(
+        message.contains("send(request).verb: expected `string`, found `u8`"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_newer_contract_is_refused_with_what_to_upgrade() {
+    for newer in ["0.2.0", "1.0.0"] {
+        let bytes = component("include traces-exporter;", |text| {
+            text.replace("@0.1.0", &format!("@{newer}"))
+        });
+        let message = refusal(&bytes).await;
+        assert!(
+            message.contains(&format!("contract {newer}, this host speaks 0.1.0")),
+            "{message}"
+        );
+        assert!(message.contains("upgrade mastra-host"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn an_older_contract_is_refused_and_a_newer_patch_is_not() {
+    let older = component("include traces-exporter;", |text| {
+        text.replace("@0.1.0", "@0.0.9")
+    });
+    assert!(
+        refusal(&older)
+            .await
+            .contains("build the component against contract 0.1.0")
+    );
+    let patch = component("include traces-exporter;", |text| {
+        text.replace("@0.1.0", "@0.1.7")
+    });
+    let outside = examine(&patch).await.unwrap();
+    assert_eq!(outside.contract, Version::new(0, 1, 7));
+    assert_eq!(outside.signals.len(), 1);
+}
+
+#[tokio::test]
+async fn foreign_imports_are_refused_by_name() {
+    for (import, hint) in [
+        ("acme:weather/rain@1.0.0", "leave it out"),
+        (
+            "wasi:http/outgoing-handler@0.2.0",
+            "mastra:observability/http",
+        ),
+        ("wasi:clocks/system-clock@0.3.0", "wasm32-wasip2"),
+    ] {
+        let message = refusal(&plain(&format!("include logs-exporter; import {import};"))).await;
+        assert!(
+            message.contains(&format!("imports `{import}`")),
+            "{message}"
+        );
+        assert!(message.contains(hint), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn parts_of_the_contract_that_are_not_implemented_are_refused_by_name() {
+    let page = refusal(&plain("include metrics-exporter; include page-exporter;")).await;
+    assert!(
+        page.contains("the export `page`, which this version of the host does not implement yet"),
+        "{page}"
+    );
+    let store = refusal(&plain("include metrics-exporter; include store-exporter;")).await;
+    assert!(
+        store.contains("the import `store`, which this version of the host does not implement yet"),
+        "{store}"
+    );
+}
+
+#[tokio::test]
+async fn files_that_are_no_components_are_told_apart() {
+    let core_module = b"\0asm\x01\0\0\0";
+    assert!(
+        refusal(core_module)
+            .await
+            .contains("wasm-tools component new")
+    );
+    assert!(refusal(b"").await.contains("is empty"));
+    assert!(
+        refusal(b"#!/bin/sh\n")
+            .await
+            .contains("not a WebAssembly component")
+    );
+    let mut damaged = plain("include logs-exporter;");
+    let middle = damaged.len() / 2;
+    damaged[middle..middle + 8].fill(0xff);
+    assert!(refusal(&damaged).await.contains("cannot compile component"));
+    let missing = engine(None)
+        .examine("/nowhere/x.wasm".as_ref(), |_| {})
+        .await
+        .unwrap_err();
+    assert!(matches!(missing, LoadError::Read { .. }), "{missing}");
+}
+
+#[tokio::test]
+async fn a_describe_that_traps_is_a_load_error() {
+    let (_directory, path) = file(&plain("include logs-exporter;"));
+    let error = engine(None)
+        .load(&path, |_| {})
+        .await
+        .map(|_| ())
+        .unwrap_err();
+    assert!(matches!(error, LoadError::Describe(_)), "{error}");
+}

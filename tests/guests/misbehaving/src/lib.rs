@@ -1,0 +1,209 @@
+//! A component that does on request what the engine must survive. The first span's name, or the word `configure` in the
+//! settings, says what. Log records are always delivered. Used by the tests of the host's plugin room.
+
+use std::cell::Cell;
+use std::hint::black_box;
+
+mod bindings {
+    #![allow(
+        missing_docs,
+        unsafe_code,
+        unreachable_pub,
+        clippy::all,
+        reason = "generated code"
+    )]
+
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        inline: "
+            package test:misbehaving;
+            world misbehaving {
+                include mastra:observability/traces-exporter@0.1.0;
+                include mastra:observability/logs-exporter@0.1.0;
+                include mastra:observability/output-exporter@0.1.0;
+            }
+        ",
+        world: "test:misbehaving/misbehaving",
+        generate_all,
+    });
+}
+
+use bindings::exports::mastra::observability::lifecycle::{
+    Acknowledgement, BatchLimits, Description, Grouping, HostRequest, IdempotentSignals,
+    SettingError, SpanPhases,
+};
+use bindings::exports::mastra::observability::{lifecycle, logs, traces};
+use bindings::mastra::observability::types::{
+    ItemResult, LogBatch, SendOutcome, SendResult, Signal, SpanBatch,
+};
+use bindings::mastra::observability::{http, output};
+
+struct Guest;
+
+thread_local! {
+    static CALLS: Cell<u32> = const { Cell::new(0) };
+    static GREETING: Cell<bool> = const { Cell::new(false) };
+}
+
+impl lifecycle::Guest for Guest {
+    fn describe() -> Description {
+        Description {
+            name: "misbehaving".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            settings_schema: r#"{"type":"object","properties":{"configure":{"type":"string"},"greeting":{"type":"boolean"}}}"#
+                .to_owned(),
+            limits: BatchLimits { max_items: 100, max_bytes: 1_000_000 },
+            phases: SpanPhases::ENDED,
+            grouping: Grouping::Ungrouped,
+            idempotent: IdempotentSignals::empty(),
+            flush_interval: None,
+            hosts: vec![HostRequest::Origin("https://backend.test".to_owned())],
+        }
+    }
+
+    fn configure(settings: String) -> Result<(), Vec<SettingError>> {
+        GREETING.set(settings.contains("\"greeting\":true"));
+        if settings.contains("\"configure\":\"trap\"") {
+            trap();
+        } else if settings.contains("\"configure\":\"spin\"") {
+            spin();
+        } else if settings.contains("\"configure\":\"hang\"") {
+            let _ = request(Vec::new());
+        } else if settings.contains("\"configure\":\"refuse\"") {
+            let reason = "is `refuse`: leave it out".to_owned();
+            return Err(vec![SettingError {
+                setting: "configure".to_owned(),
+                reason,
+            }]);
+        }
+        Ok(())
+    }
+
+    fn flush() -> Vec<Acknowledgement> {
+        Vec::new()
+    }
+
+    fn shutdown() {
+        // The host's bound on the last call is tested by a guest that does not want to go.
+        if GREETING.get() {
+            spin();
+        }
+    }
+}
+
+impl traces::Guest for Guest {
+    fn send(batch: SpanBatch) -> SendResult {
+        CALLS.set(CALLS.get() + 1);
+        let name = batch
+            .spans
+            .first()
+            .map(|span| span.name.as_str())
+            .unwrap_or_default();
+        all(match name {
+            "trap" => trap(),
+            "spin" => spin(),
+            "leak" => leak(),
+            "hang" => of_http(Vec::new()),
+            "flood" => of_http(vec![b'x'; 100 << 20]),
+            "short" => {
+                return answer(SendOutcome::PerItem(vec![
+                    ItemResult::Delivered;
+                    batch.spans.len() + 1
+                ]));
+            }
+            "held" => ItemResult::Held,
+            "shout" => {
+                for _ in 0..1_000 {
+                    println_wasi(&"x".repeat(1_000));
+                }
+                ItemResult::Delivered
+            }
+            "calls" => ItemResult::Skipped(CALLS.get().to_string()),
+            "greeting" => ItemResult::Skipped(GREETING.get().to_string()),
+            "outside" => ItemResult::Skipped(outside()),
+            "output" => match output::append(Signal::Traces, b"{\"line\":1}\n") {
+                Ok(()) => ItemResult::Delivered,
+                Err(reason) => ItemResult::Rejected(reason),
+            },
+            "echo" => ItemResult::Skipped(format!("{batch:?}")),
+            _ => ItemResult::Delivered,
+        })
+    }
+}
+
+impl logs::Guest for Guest {
+    fn send(_batch: LogBatch) -> SendResult {
+        all(ItemResult::Delivered)
+    }
+}
+
+fn all(fate: ItemResult) -> SendResult {
+    answer(SendOutcome::AllItems(fate))
+}
+
+fn answer(outcome: SendOutcome) -> SendResult {
+    SendResult {
+        outcome,
+        not_before: None,
+    }
+}
+
+fn request(body: Vec<u8>) -> Result<http::Response, http::HttpError> {
+    http::send(&http::Request {
+        verb: "POST".to_owned(),
+        url: "https://backend.test/v1".to_owned(),
+        headers: Vec::new(),
+        body,
+        compress: None,
+        auth: Some(http::Auth::Bearer("{{key}}".to_owned())),
+        timeout: Some(1_000_000),
+    })
+}
+
+fn of_http(body: Vec<u8>) -> ItemResult {
+    match request(body) {
+        Ok(response) => {
+            ItemResult::Skipped(format!("{} {} bytes", response.status, response.body.len()))
+        }
+        Err(error) => ItemResult::Retry(format!("{error:?}")),
+    }
+}
+
+/// What a guest can see of the machine.
+fn outside() -> String {
+    let variables = std::env::vars().count();
+    let arguments = std::env::args().count();
+    let file = std::fs::read("/etc/hostname").is_ok();
+    let network = std::net::TcpStream::connect("127.0.0.1:80").is_ok();
+    format!("variables {variables}, arguments {arguments}, file {file}, network {network}")
+}
+
+#[expect(clippy::print_stdout, reason = "standard output is what is tested")]
+fn println_wasi(line: &str) {
+    println!("{line}");
+}
+
+#[expect(clippy::panic, reason = "a trap is what is tested")]
+fn trap() -> ! {
+    panic!("asked to");
+}
+
+fn spin() -> ! {
+    loop {
+        black_box(());
+    }
+}
+
+fn leak() -> ! {
+    loop {
+        black_box(vec![1_u8; 1 << 20].leak());
+    }
+}
+
+mod exported {
+    #![allow(unsafe_code, reason = "generated code")]
+
+    use super::{Guest, bindings};
+
+    bindings::export!(Guest with_types_in bindings);
+}
