@@ -1,0 +1,187 @@
+//! Logs as event observations: points in time below the span that wrote them. Langfuse has no endpoint for logs, so they
+//! travel as spans. Their span id is derived from the log's id.
+
+use std::borrow::Cow;
+
+use mastra_exporter_sdk::ids;
+use mastra_exporter_sdk::json::JsonText;
+use mastra_exporter_sdk::raw::{members, text as json_text};
+use mastra_exporter_sdk::records::{Log, LogBatch};
+use mastra_otlp::attributes::{Attributes, Key};
+use mastra_otlp::json::{JsonAttributes, Parts, Place, SPANS, hex_id};
+
+use super::{Common, Metadata, trace_tags};
+use crate::config::{Config, LogsWithoutTrace};
+use crate::wire;
+
+/// Longest name of an observation made of a log's message, in characters.
+const MAX_NAME_CHARS: usize = 100;
+
+/// Keeps ids made of a log's id apart from others.
+const NAMESPACE: &str = "log";
+
+/// The body of `POST /api/public/otel/v1/traces`, and for each log of the batch why it is not in it.
+#[must_use]
+pub fn request(batch: &LogBatch, config: &Config) -> (JsonText, Vec<Option<String>>) {
+    let is_sent = |log: &&Log| {
+        log.trace_id.is_some() || config.settings.logs_without_trace == LogsWithoutTrace::OwnTrace
+    };
+    let logs: Vec<&Log> = batch.logs.iter().filter(is_sent).collect();
+    let skipped = batch
+        .logs
+        .iter()
+        .map(|log| (!is_sent(&log)).then(|| "a log without a trace".to_owned()))
+        .collect();
+    let mut text = JsonText::with_capacity(logs.len() * 1_024);
+    let mut parts = Logs {
+        common: Common {
+            config,
+            resources: &batch.resources,
+            scopes: &batch.scopes,
+        },
+        scratch: JsonText::default(),
+    };
+    SPANS.write(&mut text, &logs, &mut parts);
+    (text, skipped)
+}
+
+struct Logs<'a> {
+    common: Common<'a>,
+    scratch: JsonText,
+}
+
+impl Parts<&Log> for Logs<'_> {
+    fn place(log: &&Log) -> Place {
+        Place {
+            resource: log.resource_index,
+            scope: log.otel.as_ref().and_then(|otel| otel.scope_index),
+        }
+    }
+
+    fn resource(&mut self, text: &mut JsonText, index: Option<u32>) {
+        self.common.resource(text, index);
+    }
+
+    fn scope(&mut self, text: &mut JsonText, index: Option<u32>) {
+        self.common.scope(text, index);
+    }
+
+    fn item(&mut self, text: &mut JsonText, log: &&Log) {
+        text.raw("{\"traceId\":");
+        match &log.trace_id {
+            Some(id) => hex_id(text, id, 32),
+            None => hex_id(text, &ids::trace_id(NAMESPACE, &log.log_id), 32),
+        }
+        text.raw(",\"spanId\":");
+        hex_id(text, &ids::span_id(NAMESPACE, &log.log_id), 16);
+        if let (Some(_), Some(parent)) = (&log.trace_id, &log.span_id) {
+            text.raw(",\"parentSpanId\":");
+            hex_id(text, parent, 16);
+        }
+        text.raw(",\"name\":")
+            .string(&name(log))
+            .raw(",\"kind\":1,\"startTimeUnixNano\":\"")
+            .unsigned(log.time);
+        text.raw("\",\"endTimeUnixNano\":\"")
+            .unsigned(log.time)
+            .raw("\",\"attributes\":");
+        let mut sink = JsonAttributes::begin(text, &mut self.scratch);
+        self.common.everywhere(&mut sink);
+        observation(log, &mut sink);
+        context(log, &mut sink);
+        sink.end();
+        text.raw(",\"droppedAttributesCount\":0,\"events\":[],\"droppedEventsCount\":0,\"status\":{\"code\":0}");
+        text.raw(",\"links\":[],\"droppedLinksCount\":0,\"flags\":257}");
+    }
+}
+
+/// The event's name or the first line of the message, cut.
+fn name(log: &Log) -> Cow<'_, str> {
+    let event_name = log
+        .otel
+        .as_ref()
+        .and_then(|otel| otel.event_name.as_deref());
+    let line = event_name
+        .unwrap_or(&log.message)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim();
+    if line.is_empty() {
+        return Cow::Borrowed("log");
+    }
+    match line.char_indices().nth(MAX_NAME_CHARS) {
+        Some((end, _)) => Cow::Owned(format!("{}…", line.get(..end).unwrap_or(line))),
+        None => Cow::Borrowed(line),
+    }
+}
+
+fn level(log: &Log) -> &'static str {
+    match log.level.to_ascii_lowercase().as_str() {
+        "trace" | "debug" => "DEBUG",
+        "warn" | "warning" => "WARNING",
+        "error" | "fatal" => "ERROR",
+        _ => "DEFAULT",
+    }
+}
+
+fn observation(log: &Log, sink: &mut impl Attributes) {
+    sink.text(wire::OBSERVATION_TYPE, "event");
+    let level = level(log);
+    sink.text(wire::LEVEL, level);
+    if matches!(level, "WARNING" | "ERROR") {
+        sink.text(wire::STATUS_MESSAGE, &log.message);
+    }
+    match log.otel.as_ref().and_then(|otel| otel.body.as_ref()) {
+        Some(body) => sink.json_as_text(wire::OUTPUT, body),
+        None => sink.text(wire::OUTPUT, &log.message),
+    }
+    sink.text(Key::under(wire::OBSERVATION_METADATA, "logId"), &log.log_id);
+    sink.text(
+        Key::under(wire::OBSERVATION_METADATA, "logLevel"),
+        &log.level,
+    );
+    let attributes = log
+        .otel
+        .as_ref()
+        .and_then(|otel| otel.attributes.as_deref());
+    for (key, value) in
+        members(log.data.as_deref().unwrap_or("{}")).chain(members(attributes.unwrap_or("{}")))
+    {
+        sink.scalar(Key::under(wire::OBSERVATION_METADATA, key), value);
+    }
+}
+
+/// User, session, tags and metadata: those of the span, unless the log's context says otherwise.
+fn context(log: &Log, sink: &mut impl Attributes) {
+    let mut metadata = Metadata::read(log.metadata.as_deref().unwrap_or("{}"));
+    if let Some(context) = &log.correlation {
+        let session = context.session_id.as_ref().or(context.thread_id.as_ref());
+        for (key, value, known) in [
+            (
+                wire::USER_ID,
+                context.user_id.as_ref(),
+                metadata.user_id.and_then(json_text),
+            ),
+            (
+                wire::SESSION_ID,
+                session,
+                metadata.session().and_then(json_text),
+            ),
+        ] {
+            if let (Some(value), None) = (value, known) {
+                sink.text(key, value);
+            }
+        }
+    }
+    // The prompt belongs to the span.
+    metadata.langfuse = None;
+    metadata.write(sink);
+    let tags = log
+        .tags
+        .as_ref()
+        .or_else(|| log.correlation.as_ref()?.tags.as_ref());
+    if let Some(tags) = tags.filter(|tags| !tags.is_empty()) {
+        trace_tags(tags, sink);
+    }
+}

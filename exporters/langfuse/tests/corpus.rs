@@ -1,0 +1,81 @@
+//! What we write for the recorded events, beside what the official exporter wrote for them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kit::corpus::{Item, Recording, otlp_span_items};
+use langfuse_exporter::Langfuse;
+use mastra_exporter_sdk::http::Request;
+use mastra_exporter_sdk::http::testing::{status, with_backend};
+use mastra_exporter_sdk::records::{SendResult, SpanPhase};
+use mastra_exporter_sdk::test_support::{Batches, batches};
+use mastra_exporter_sdk::{Exporter, Scores, Traces};
+use serde_json::{Value, json};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn recorded_events() -> Batches {
+    let mut events =
+        batches(&fs::read_to_string(root().join("tests/corpus/events.ndjson")).unwrap());
+    events.keep_spans(|span| span.phase == SpanPhase::Ended);
+    events
+}
+
+/// The official options, as our settings.
+fn exporter(config: &Value) -> Langfuse {
+    let mut settings = json!({
+        "public_key": config["publicKey"],
+        "secret_key": config["secretKey"],
+        "base_url": "https://langfuse.test",
+        "service_name": "support-bot",
+    });
+    for (ours, theirs) in [
+        ("environment", "environment"),
+        ("release", "release"),
+        ("headers", "additionalHeaders"),
+    ] {
+        if !config[theirs].is_null() {
+            settings[ours] = config[theirs].clone();
+        }
+    }
+    Langfuse::configure(serde_json::from_value(settings).unwrap()).unwrap()
+}
+
+fn requests(send: impl FnOnce() -> SendResult) -> Vec<Request> {
+    with_backend(|_| Ok(status(200)), send).1
+}
+
+fn our_items(exporter: &Langfuse, events: &Batches) -> Vec<Item> {
+    let mut items = Vec::new();
+    for request in requests(|| exporter.send_spans(&events.spans)) {
+        items.extend(otlp_span_items(
+            &serde_json::from_slice(&request.body).unwrap(),
+        ));
+    }
+    for request in requests(|| exporter.send_scores(&events.scores)) {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let key = body["id"].as_str().unwrap().to_owned();
+        items.push(Item {
+            kind: "langfuse.ingestion".to_owned(),
+            key,
+            value: json!({"body": body}),
+        });
+    }
+    items
+}
+
+fn compare(recording: &str) {
+    let official = Recording::load(&root().join(format!("tests/corpus/{recording}.json"))).unwrap();
+    let ours = our_items(&exporter(&official.config), &recorded_events());
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("differences.json");
+    official.compare(&ours).check(&list, recording).unwrap();
+}
+
+#[test]
+fn recorded_events_map_as_the_official_exporter_maps_them() {
+    // One test, because both may rewrite the list.
+    compare("langfuse");
+    compare("langfuse-realtime-env");
+}
