@@ -1,2 +1,66 @@
-//! The binary: parses arguments, runs the command, maps its end to an exit code.
-fn main() {}
+//! The binary: parses arguments, starts logs and the engine, runs the command, maps its end to an exit code.
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use mastra_host::cli::{Cli, Command, LogFormat};
+use mastra_host::commands::{self, Context, Exit, causes};
+use mastra_host::config::Environment;
+use mastra_host::config::env::process_environment;
+use mastra_host::print::Look;
+use mastra_host::run::components::{Loader, cache_directory};
+use mastra_host::telemetry::{LOG_VARIABLE, LogSettings, start_logs};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let environment = process_environment();
+    match start(&cli, &environment) {
+        Ok(exit) => exit.into(),
+        Err((exit, error)) => {
+            let err_look = Look::of_stderr(&environment);
+            commands::complain(&mut io::stderr(), err_look, &causes(error.as_ref()));
+            exit.into()
+        }
+    }
+}
+
+fn start(cli: &Cli, environment: &Environment) -> Result<Exit, (Exit, anyhow::Error)> {
+    let err_look = Look::of_stderr(environment);
+    let (format, data_dir) = match &cli.command {
+        Command::Run(args) => (args.log_format, args.data_dir.as_deref()),
+        _ => (LogFormat::Text, None),
+    };
+    let filter = environment.get(LOG_VARIABLE).map(String::as_str);
+    let logs = LogSettings {
+        verbosity: cli.verbose,
+        filter,
+        format,
+        color: err_look.color,
+    };
+    start_logs(logs).map_err(|error| (Exit::BadUsage, error.into()))?;
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| (Exit::Failed, error.into()))?;
+    let loader = loader(&runtime, data_dir, environment).map_err(|error| (Exit::Failed, error))?;
+    let mut ctx = Context {
+        components: &loader,
+        environment,
+        look: Look::of_stdout(environment),
+        err_look,
+        out: &mut io::stdout(),
+        err: &mut io::stderr(),
+    };
+    let run = |args: &_, ctx: &mut Context<'_>| commands::run::run(args, ctx, &loader, &runtime);
+    Ok(commands::execute(&cli.command, &mut ctx, run))
+}
+
+fn loader(
+    runtime: &tokio::runtime::Runtime,
+    data_dir: Option<&Path>,
+    environment: &Environment,
+) -> anyhow::Result<Loader> {
+    Ok(Loader::new(
+        runtime.handle().clone(),
+        cache_directory(data_dir, environment),
+    )?)
+}

@@ -1,0 +1,293 @@
+//! The command line: clap types only. What the commands do is in `commands/`; exit codes are in [`crate::commands::Exit`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::units::{DURATION_FIX, parse_duration};
+use crate::config::{Endpoint, defaults};
+
+/// Receives the telemetry of AI agents once, keeps it safe, and delivers it to every backend.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mastra-host",
+    version,
+    about,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 fine, 1 failed, 2 bad usage or config, 3 finished but something was not delivered."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Log more; twice logs everything. MASTRA_HOST_LOG=FILTER is finer.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the host; with --input, deliver a file of events, report, exit.
+    Run(RunArgs),
+    /// Show what a component is, supports and asks for.
+    Inspect(InspectArgs),
+    /// Show which component supports which signal.
+    Matrix(MatrixArgs),
+    /// Check a config file: every problem at once, without the network.
+    Validate(ValidateArgs),
+    /// List and approve the components of the plugins directory.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+}
+
+/// `plugin ...`
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// List components with their state and grants.
+    Ls(PluginLsArgs),
+    /// Let components run that were dropped into the plugins directory, with all that they ask for.
+    Approve(PluginApproveArgs),
+}
+
+/// `run`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mastra-host run --plugin acme.wasm                     keys come from the environment
+  mastra-host run --config host.yaml
+  mastra-host run --plugin json --input events.ndjson --output json")]
+pub struct RunArgs {
+    /// Config file (YAML)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Run only this component: a file, or a name in the plugins directory. Repeatable
+    #[arg(long = "plugin", value_name = "X.wasm")]
+    pub plugins: Vec<PathBuf>,
+
+    /// Directory of components [default: plugins]
+    #[arg(long, value_name = "DIR")]
+    pub plugins_dir: Option<PathBuf>,
+
+    /// Address and port to listen on [default: 127.0.0.1:4318, with --input none]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<Endpoint>,
+
+    /// Directory of the host's own files [default: mastra-host-data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Read events (NDJSON) from a file, or - for stdin; deliver all, report, exit
+    #[arg(long, value_name = "FILE|-")]
+    pub input: Option<PathBuf>,
+
+    /// Give up on --input after this long
+    #[arg(long, value_name = "TIME", value_parser = timeout, default_value = "5m", requires = "input")]
+    pub timeout: Duration,
+
+    /// How logs on stderr look
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArg,
+}
+
+/// `inspect`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mastra-host inspect plugins/acme.wasm
+  mastra-host inspect plugins/acme.wasm --output json")]
+pub struct InspectArgs {
+    /// The component
+    #[arg(value_name = "X.wasm")]
+    pub component: PathBuf,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArg,
+}
+
+/// `matrix`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  mastra-host matrix --output markdown > docs/matrix.md")]
+pub struct MatrixArgs {
+    /// Directory of components
+    #[arg(long, value_name = "DIR", default_value = defaults::PLUGINS_DIRECTORY)]
+    pub plugins_dir: PathBuf,
+
+    /// How results look
+    #[arg(long, value_enum, default_value_t = MatrixOutput::Human)]
+    pub output: MatrixOutput,
+}
+
+/// `validate`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  mastra-host validate --config host.yaml")]
+pub struct ValidateArgs {
+    /// Config file (YAML)
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+
+    /// Directory of components [default: the config's]
+    #[arg(long, value_name = "DIR")]
+    pub plugins_dir: Option<PathBuf>,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArg,
+}
+
+/// `plugin ls`
+#[derive(Debug, Args)]
+pub struct PluginLsArgs {
+    /// Directory of components [default: plugins, or the config's]
+    #[arg(long, value_name = "DIR")]
+    pub plugins_dir: Option<PathBuf>,
+
+    /// Config file: what it names is active
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArg,
+}
+
+/// `plugin approve`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Records digest and grants in mastra-host.lock beside the component.
+
+Example:
+  mastra-host plugin approve plugins/acme.wasm"
+)]
+pub struct PluginApproveArgs {
+    /// The components
+    #[arg(value_name = "X.wasm", required = true)]
+    pub components: Vec<PathBuf>,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArg,
+}
+
+/// `--output`, the same for all commands.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct OutputArg {
+    /// How results look
+    #[arg(id = "output", long = "output", value_enum, default_value_t = Output::Human)]
+    pub format: Output,
+}
+
+/// How results look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Human,
+    /// For programs; one JSON value on stdout.
+    Json,
+}
+
+/// How the matrix looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MatrixOutput {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+    /// For documents.
+    Markdown,
+}
+
+/// How logs look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// A duration; a plain number counts as seconds.
+fn timeout(text: &str) -> Result<Duration, String> {
+    let seconds = || {
+        text.parse::<u32>()
+            .ok()
+            .map(|seconds| Duration::from_secs(seconds.into()))
+    };
+    seconds()
+        .or_else(|| parse_duration(text))
+        .filter(|timeout| !timeout.is_zero())
+        .ok_or_else(|| DURATION_FIX.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+        assert_eq!(
+            timeout("5m"),
+            Ok(defaults::INPUT_TIMEOUT),
+            "the help and the defaults agree"
+        );
+    }
+
+    #[test]
+    fn run_takes_what_the_design_names() {
+        let line = "mastra-host run --config c.yaml --plugin a.wasm --plugin b.wasm --plugins-dir p --listen [::1]:0 \
+                    --data-dir d --input - --timeout 10s --output json -vv";
+        let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
+        assert_eq!(cli.verbose, 2);
+        let Command::Run(run) = cli.command else {
+            panic!("not run")
+        };
+        assert_eq!(run.plugins.len(), 2);
+        assert_eq!(run.timeout, Duration::from_secs(10));
+        assert_eq!(
+            run.listen.map(|listen| listen.to_string()).as_deref(),
+            Some("[::1]:0")
+        );
+        assert_eq!(run.output.format, Output::Json);
+    }
+
+    #[test]
+    fn bad_usage_is_refused() {
+        for line in [
+            "mastra-host",
+            "mastra-host run --listen 4318",
+            "mastra-host run --input - --timeout soon",
+            "mastra-host run --timeout 5s",
+            "mastra-host inspect",
+            "mastra-host inspect a.wasm --output markdown",
+            "mastra-host validate",
+            "mastra-host plugin approve",
+            "mastra-host dlq ls",
+        ] {
+            let error = Cli::try_parse_from(line.split_whitespace()).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn markdown_is_for_the_matrix() {
+        let cli = Cli::try_parse_from(["mastra-host", "matrix", "--output", "markdown"]).unwrap();
+        assert!(matches!(
+            cli.command,
+            Command::Matrix(MatrixArgs {
+                output: MatrixOutput::Markdown,
+                ..
+            })
+        ));
+    }
+}

@@ -1,0 +1,175 @@
+//! The commands, one file each. They take components through [`Components`] and write to the streams that they are
+//! given, so that tests run them without the engine and look at what a user would see.
+
+pub mod inspect;
+pub mod matrix;
+pub mod plugin;
+pub mod run;
+pub mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::cli::{Command, Output, RunArgs};
+use crate::config::component::ComponentFacts;
+use crate::config::select::LoadedComponents;
+use crate::config::{self, Environment, Loaded};
+use crate::print::{Look, Tone, line};
+
+/// How the process ends. The only place that knows the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0
+    Fine,
+    /// 1: it failed.
+    Failed,
+    /// 2: bad usage or config.
+    BadUsage,
+    /// 3: finished, but something was not delivered.
+    Undelivered,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Fine => 0,
+            Exit::Failed => 1,
+            Exit::BadUsage => 2,
+            Exit::Undelivered => 3,
+        })
+    }
+}
+
+/// How commands get at components. The engine stands behind it; in tests a map.
+pub trait Components {
+    /// Loads the files, in the order given: facts, or why it cannot be loaded. Several at once, because compiling can
+    /// go on in parallel.
+    fn load(&self, files: &[PathBuf]) -> Vec<Result<ComponentFacts, String>>;
+}
+
+/// What every command gets.
+pub struct Context<'a> {
+    /// Loads components.
+    pub components: &'a dyn Components,
+    /// The process environment.
+    pub environment: &'a Environment,
+    /// Stdout.
+    pub out: &'a mut dyn Write,
+    /// Stderr.
+    pub err: &'a mut dyn Write,
+    /// Of stdout.
+    pub look: Look,
+    /// Of stderr.
+    pub err_look: Look,
+}
+
+/// Runs a command. `run` composes the rooms that move events and is handed in.
+pub fn execute(
+    command: &Command,
+    ctx: &mut Context<'_>,
+    run: impl FnOnce(&RunArgs, &mut Context<'_>) -> Exit,
+) -> Exit {
+    match command {
+        Command::Run(args) => run(args, ctx),
+        Command::Inspect(args) => inspect::run(args, ctx),
+        Command::Matrix(args) => matrix::run(args, ctx),
+        Command::Validate(args) => validate::run(args, ctx),
+        Command::Plugin(command) => plugin::run(command, ctx),
+    }
+}
+
+impl Context<'_> {
+    /// Writes a result. A reader that has gone away (`| head`) is no failure.
+    pub fn print(&mut self, text: &str) {
+        // Nobody is left to tell.
+        let _ = self
+            .out
+            .write_all(text.as_bytes())
+            .and_then(|()| self.out.flush());
+    }
+
+    /// Says on stderr what went wrong; with JSON output stdout says it too: `{"error":"..."}`.
+    pub fn fail(&mut self, output: Output, exit: Exit, message: &str) -> Exit {
+        self.warn(message);
+        if output == Output::Json {
+            self.print(&line(&json!({ "error": message })));
+        }
+        exit
+    }
+
+    /// Says on stderr what went wrong without ending.
+    pub fn warn(&mut self, message: &str) {
+        complain(self.err, self.err_look, message);
+    }
+
+    /// Loads files into the form that `select` reads.
+    #[must_use]
+    pub fn load(&self, files: &BTreeSet<PathBuf>) -> LoadedComponents {
+        let files: Vec<PathBuf> = files.iter().cloned().collect();
+        let loaded = self.components.load(&files);
+        files.into_iter().zip(loaded).collect()
+    }
+}
+
+/// Writes an error for people.
+pub fn complain(err: &mut dyn Write, look: Look, message: &str) {
+    // Nobody is left to tell.
+    let _ = writeln!(err, "{} {message}", look.paint(Tone::Bad, "error:"));
+}
+
+/// The message of an error and of all its causes: `cannot read x: no such file`.
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// The `.wasm` files of a directory by name; none when there is no such directory.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn list_components(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "wasm")
+            && path.is_file()
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Reads a config file; without one, what an empty file says.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_config(file: Option<&Path>, environment: &Environment) -> Result<Loaded, String> {
+    let text = match file {
+        Some(file) => std::fs::read_to_string(file)
+            .map_err(|error| format!("cannot read {}: {error}", file.display()))?,
+        None => String::new(),
+    };
+    Ok(config::load(&text, environment))
+}

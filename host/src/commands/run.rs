@@ -1,0 +1,344 @@
+//! `mastra-host run`: the host itself. With `--input` it reads a file of events, delivers them, reports, and ends.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, Exit, causes, list_components, read_config};
+use crate::cli::{Output, RunArgs};
+use crate::config::lock::Lock;
+use crate::config::select::{Planned, Reason, Request};
+use crate::config::{Config, Endpoint, ExporterId};
+use crate::plugin::Component;
+use crate::print;
+use crate::print::progress::Progress;
+use crate::print::report::{InputCounts, RunReport};
+use crate::receive::dead_letter::{DeadLetter, DeadLetters as _};
+use crate::receive::input::Input;
+use crate::receive::{Batch, Intake as _, IntakeError, system_clock};
+use crate::run::components::Loader;
+use crate::run::{DRAIN_TIME, Host};
+
+/// Events handed to the queue at a time.
+const INPUT_EVENTS: usize = 1000;
+const INPUT_BYTES: usize = 4 << 20;
+
+/// Between looks at the progress while the rest is delivered.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+type Started = Vec<(ExporterId, Planned, Arc<Component>)>;
+
+/// Runs the command.
+pub fn run(
+    args: &RunArgs,
+    ctx: &mut Context<'_>,
+    loader: &Loader,
+    runtime: &tokio::runtime::Runtime,
+) -> Exit {
+    let output = args.output.format;
+    let (config, exporters) = match prepare(args, ctx, loader) {
+        Ok(prepared) => prepared,
+        Err(exit) => return exit,
+    };
+    announce(&exporters, ctx);
+    let result = runtime.block_on(host(args, &config, exporters, ctx));
+    match result {
+        Ok(report) => finish(args, &report, ctx),
+        Err((exit, message)) => ctx.fail(output, exit, &message),
+    }
+}
+
+/// Config, components and settings; every problem at once.
+fn prepare(
+    args: &RunArgs,
+    ctx: &mut Context<'_>,
+    loader: &Loader,
+) -> Result<(Config, Started), Exit> {
+    let output = args.output.format;
+    let bad = |ctx: &mut Context<'_>, message: &str| ctx.fail(output, Exit::BadUsage, message);
+    let loaded =
+        read_config(args.config.as_deref(), ctx.environment).map_err(|reason| bad(ctx, &reason))?;
+    let mut config = loaded.config;
+    let mut problems = loaded.problems;
+    problems.extend(super::validate::missing_files(&config));
+    if let Some(directory) = &args.plugins_dir {
+        config.plugins.directory.clone_from(directory);
+    }
+    if let Some(listen) = &args.listen {
+        config.receivers.http.endpoint = listen.clone();
+    }
+    let directory = config.plugins.directory.clone();
+    let listing = list_components(&directory).map_err(|error| {
+        bad(
+            ctx,
+            &format!(
+                "cannot read plugins directory {}: {error}",
+                directory.display()
+            ),
+        )
+    })?;
+    let lock = Lock::read(&directory).map_err(|error| bad(ctx, &causes(&error)))?;
+    let request = Request {
+        config: &config,
+        plugins: &args.plugins,
+        directory: &directory,
+        listing: &listing,
+    };
+    let plan = request.plan(&ctx.load(&request.files()), &lock, ctx.environment);
+    problems.extend(plan.problems);
+    if !problems.is_empty() {
+        let file = args
+            .config
+            .as_deref()
+            .unwrap_or(Path::new("command line"))
+            .display()
+            .to_string();
+        let text = print::problems::human(&file, &problems, ctx.err_look);
+        let _ = ctx.err.write_all(text.as_bytes());
+        if output == Output::Json {
+            ctx.print(&print::problems::json(&file, &problems));
+        }
+        return Err(Exit::BadUsage);
+    }
+    for idle in &plan.idle {
+        tracing::info!(component = %idle.file.display(), state = %idle.state, "Component does not run.");
+    }
+    let exporters: Started = plan
+        .exporters
+        .into_iter()
+        .filter_map(|(id, planned)| {
+            let component = loader.component(&planned.component.file)?;
+            Some((id, planned, component))
+        })
+        .collect();
+    if exporters.is_empty() {
+        let idle: Vec<String> = plan
+            .idle
+            .iter()
+            .map(|idle| format!("\n  {}: {}", idle.file.display(), idle.state))
+            .collect();
+        let message = format!(
+            "no exporter to run: name one with --plugin X.wasm or under `exporters:` in a config{}",
+            idle.concat()
+        );
+        return Err(bad(ctx, &message));
+    }
+    Ok((config, exporters))
+}
+
+/// What naming a component grants is said once.
+fn announce(exporters: &Started, ctx: &mut Context<'_>) {
+    for (id, planned, _) in exporters {
+        if planned.reason == Reason::Lock {
+            continue;
+        }
+        let grants = planned.component.grants();
+        let text = print::plugins::granted(
+            &id.to_string(),
+            &planned.component.version,
+            &grants,
+            ctx.err_look,
+        );
+        let _ = ctx.err.write_all(text.as_bytes());
+    }
+}
+
+/// From the first listener to the last call.
+async fn host(
+    args: &RunArgs,
+    config: &Config,
+    exporters: Started,
+    ctx: &mut Context<'_>,
+) -> Result<RunReport, (Exit, String)> {
+    let listener = match (&args.listen, &args.input) {
+        (None, Some(_)) => None,
+        _ => Some(listen(&config.receivers.http.endpoint).await?),
+    };
+    let address = match &listener {
+        Some(listener) => Some(
+            listener
+                .local_addr()
+                .map_err(|error| (Exit::Failed, error.to_string()))?,
+        ),
+        None => None,
+    };
+    let host = Host::start(config, exporters, address)
+        .await
+        .map_err(|failures| {
+            let lines: Vec<String> = failures
+                .iter()
+                .map(|(id, error)| format!("exporter {id} cannot start: {}", causes(error)))
+                .collect();
+            (Exit::BadUsage, lines.join("\nerror: "))
+        })?;
+    let stop = CancellationToken::new();
+    if let Some(address) = address {
+        say_where(address, args.output.format, ctx);
+    }
+    let serving = async {
+        match listener {
+            Some(listener) => {
+                host.serve(listener, &config.receivers.http, stop.cancelled())
+                    .await
+            }
+            None => stop.cancelled().await,
+        }
+    };
+    let working = async {
+        let result = match &args.input {
+            Some(input) => {
+                tokio::select! {
+                    result = feed(&host, input, args, ctx.err_look.color) => result,
+                    () = terminated() => Ok(InputCounts::default()),
+                }
+            }
+            None => {
+                terminated().await;
+                Ok(InputCounts::default())
+            }
+        };
+        stop.cancel();
+        result
+    };
+    let ((), input) = tokio::join!(serving, working);
+    let input = input.map_err(|message| (Exit::Failed, message))?;
+    if args.input.is_none() {
+        host.drain(Instant::now() + DRAIN_TIME).await;
+    }
+    Ok(host.stop(input).await)
+}
+
+async fn listen(endpoint: &Endpoint) -> Result<TcpListener, (Exit, String)> {
+    TcpListener::bind((endpoint.host.as_str(), endpoint.port))
+        .await
+        .map_err(|error| {
+            (
+                Exit::Failed,
+                format!("cannot listen on {endpoint}: {error}; choose another with --listen"),
+            )
+        })
+}
+
+fn say_where(address: SocketAddr, output: Output, ctx: &mut Context<'_>) {
+    match output {
+        Output::Human => {
+            let _ = writeln!(ctx.err, "listening on http://{address}");
+        }
+        Output::Json => ctx.print(&print::line(&json!({ "listening": address.to_string() }))),
+    }
+}
+
+/// SIGTERM or Ctrl-C. A second one while the host stops does no harm.
+async fn terminated() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// Reads the input to its end and waits until all of it has a fate, or until the time is over.
+async fn feed(
+    host: &Host,
+    file: &Path,
+    args: &RunArgs,
+    has_terminal: bool,
+) -> Result<InputCounts, String> {
+    let until = Instant::now() + args.timeout;
+    let mut input = Input::open(file, system_clock)
+        .await
+        .map_err(|error| causes(&error))?;
+    let is_wanted = args.output.format == Output::Human && has_terminal;
+    let progress = Progress::new(input.bytes_total(), is_wanted);
+    let mut counts = InputCounts::default();
+    while let Some(batch) = input
+        .next_batch(INPUT_EVENTS, INPUT_BYTES)
+        .await
+        .map_err(|error| causes(&error))?
+    {
+        if !hand_over(host, batch, &input, &mut counts, until).await? {
+            break;
+        }
+        let (done, waiting) = host.progress();
+        progress.update(input.bytes_read(), done, waiting);
+    }
+    let mut drained = std::pin::pin!(host.drain(until));
+    let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+    loop {
+        tokio::select! {
+            _ = &mut drained => break,
+            _ = ticks.tick() => {
+                let (done, waiting) = host.progress();
+                progress.update(input.bytes_read(), done, waiting);
+            }
+        }
+    }
+    progress.finish();
+    Ok(counts)
+}
+
+/// Hands a batch to the queue, waiting while it is full; `false` when the time is over.
+async fn hand_over(
+    host: &Host,
+    batch: Batch,
+    input: &Input,
+    counts: &mut InputCounts,
+    until: Instant,
+) -> Result<bool, String> {
+    counts.refused += batch.refused_total;
+    let not_kept = batch
+        .refused_total
+        .saturating_sub(batch.refused.len() as u64);
+    for item in &batch.refused {
+        tracing::warn!(
+            line = item.index + 1,
+            field = item.field,
+            reason = item.reason,
+            "Event refused."
+        );
+    }
+    let letters = batch
+        .refused
+        .into_iter()
+        .map(|item| DeadLetter::new(item, system_clock(), Arc::clone(input.source())));
+    host.refused().keep(letters.collect(), not_kept);
+    if batch.events.is_empty() {
+        return Ok(true);
+    }
+    loop {
+        match host.intake().accept(batch.events.clone()).await {
+            Ok(accepted) => {
+                counts.accepted += accepted.accepted;
+                counts.repeated += accepted.repeated;
+                return Ok(true);
+            }
+            Err(IntakeError::Full { .. }) if Instant::now() < until => {
+                tokio::time::sleep(PROGRESS_INTERVAL).await
+            }
+            Err(IntakeError::Full { .. }) => return Ok(false),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+fn finish(args: &RunArgs, report: &RunReport, ctx: &mut Context<'_>) -> Exit {
+    let text = match args.output.format {
+        Output::Json => print::report::json(report),
+        Output::Human => print::report::human(report, ctx.look),
+    };
+    ctx.print(&text);
+    if report.is_complete() {
+        Exit::Fine
+    } else {
+        Exit::Undelivered
+    }
+}

@@ -1,0 +1,376 @@
+//! The config: YAML and environment in, a checked [`Config`] out, or every problem at once.
+//!
+//! Reading goes in steps: `tree` (text to nodes with lines), `validate` (nodes to [`Config`], with `defaults`), and, once
+//! the components are loaded, `settings` (what each exporter gets) and `select` (which components run). All of it is
+//! pure: the caller reads the files and the environment. Nothing past `validate` sees an `Option` that means "default".
+//!
+//! Every room may import this one. Relative paths in a config are relative to the working directory.
+
+pub mod component;
+pub mod defaults;
+pub mod env;
+pub mod id;
+pub mod lock;
+pub mod nearest;
+pub mod problem;
+mod read;
+pub mod secret;
+pub mod select;
+pub mod settings;
+pub mod tree;
+pub mod units;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+pub use env::Environment;
+pub use id::ExporterId;
+pub use problem::{Position, Problem};
+pub use secret::Secret;
+
+use crate::event::Signal;
+use crate::event::records::Instrument;
+
+/// The whole config, checked, defaults filled in.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What listens.
+    pub receivers: Receivers,
+    /// Where components are found.
+    pub plugins: Plugins,
+    /// Where the host keeps its own files.
+    pub storage: Storage,
+    /// The one log in front of all exporters.
+    pub sending_queue: SendingQueue,
+    /// Exporters that the file names, by id.
+    pub exporters: BTreeMap<ExporterId, ExporterConfig>,
+}
+
+/// `receivers`
+#[derive(Clone, Debug)]
+pub struct Receivers {
+    /// `http`: the platform protocol, events, health and metrics on one listener.
+    pub http: HttpReceiver,
+    /// `metric_kinds`: what a raw metric of this name is, where the rule by name is wrong.
+    pub metric_kinds: BTreeMap<String, Instrument>,
+}
+
+/// `receivers.http`
+#[derive(Clone, Debug)]
+pub struct HttpReceiver {
+    /// Where to listen.
+    pub endpoint: Endpoint,
+    /// Decoded bytes of one request.
+    pub max_request_body_bytes: u64,
+    /// Connections at once.
+    pub max_connections: u32,
+    /// `auth.tokens`: accepted bearer tokens. Empty: everybody who reaches the endpoint may send.
+    pub tokens: Vec<AcceptedToken>,
+}
+
+/// One of `receivers.http.auth.tokens`
+#[derive(Clone, Debug)]
+pub struct AcceptedToken {
+    /// Kept with every event that was sent with the token.
+    pub label: String,
+    /// The token itself.
+    pub token: Secret,
+}
+
+/// A place to listen: `127.0.0.1:4318`, `[::1]:4318`, `localhost:4318`. Port 0 lets the system choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Address or host name, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// The text is not an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not an endpoint; write `address:port`, such as `127.0.0.1:4318`, or `0.0.0.0:4318` for all addresses"
+)]
+pub struct NotAnEndpoint(String);
+
+/// `plugins`
+#[derive(Clone, Debug)]
+pub struct Plugins {
+    /// `directory`: every `.wasm` file in it is a component.
+    pub directory: PathBuf,
+    /// `discovery`: whether approved components run that the config does not name.
+    pub discovery: Discovery,
+}
+
+/// `plugins.discovery`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discovery {
+    /// `approved`: components of the directory run when they are approved and have their settings.
+    Approved,
+    /// `off`: only what the config or the command line names runs.
+    Off,
+}
+
+/// `storage`
+#[derive(Clone, Debug)]
+pub struct Storage {
+    /// `directory`: made with mode 0700.
+    pub directory: PathBuf,
+}
+
+/// `sending_queue`
+#[derive(Clone, Debug)]
+pub struct SendingQueue {
+    /// `max_memory`: bytes of waiting events.
+    pub max_memory_bytes: u64,
+    /// `repeat_window`: how long repeats are recognised. Zero: never.
+    pub repeat_window: Duration,
+}
+
+/// `exporters.<id>`
+#[derive(Clone, Debug)]
+pub struct ExporterConfig {
+    /// Where the entry stands.
+    pub at: Position,
+    /// `component`
+    pub component: ComponentRef,
+    /// `settings`
+    pub settings: RawSettings,
+    /// `signals`
+    pub signals: SignalChoice,
+    /// How events are batched, sent and kept.
+    pub delivery: Delivery,
+    /// `limits`
+    pub limits: Limits,
+    /// `http` and `timeout`
+    pub http: ExporterHttp,
+}
+
+/// `exporters.<id>.component`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ComponentRef {
+    /// A name: `<plugins directory>/<name>.wasm`.
+    Name(String),
+    /// A file: anything with a slash or ending in `.wasm`.
+    File(PathBuf),
+}
+
+/// `exporters.<id>.signals`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignalChoice {
+    /// All that the component supports.
+    AllSupported,
+    /// These; each must be supported.
+    Only(BTreeSet<Signal>),
+}
+
+/// `exporters.<id>.{sending_queue, batch, retry_on_failure, num_consumers}`
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// `sending_queue`
+    pub queue: ExporterQueue,
+    /// `batch`
+    pub batch: Batch,
+    /// `retry_on_failure`
+    pub retry: Retry,
+    /// `num_consumers`: instances of the component, and so calls, at once. Stateful components have one.
+    pub num_consumers: u32,
+}
+
+/// `exporters.<id>.sending_queue`
+#[derive(Clone, Debug)]
+pub struct ExporterQueue {
+    /// `on_full`
+    pub on_full: OnFull,
+    /// `max_lag_bytes`: how far the exporter may fall behind; none: as far as the log is long.
+    pub max_lag_bytes: Option<u64>,
+}
+
+/// `on_full`: what gives way when the exporter has fallen too far behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFull {
+    /// `refuse`: receivers answer 503 until there is room.
+    Refuse,
+    /// `drop_oldest`: the exporter's oldest events are dropped and counted.
+    DropOldest,
+}
+
+/// `exporters.<id>.batch`
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// `max_items`; the component's own limit also holds.
+    pub max_items: u32,
+    /// `max_bytes` of event text; the component's own limit also holds.
+    pub max_bytes: u64,
+    /// `timeout`: how long the first event waits for others.
+    pub timeout: Duration,
+}
+
+/// `exporters.<id>.retry_on_failure`
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// `initial_interval`, before jitter.
+    pub initial_interval: Duration,
+    /// `max_interval`
+    pub max_interval: Duration,
+    /// `max_elapsed_time`: then the event is a dead letter. `None` (written `0`): never.
+    pub max_elapsed_time: Option<Duration>,
+    /// `on_unknown_outcome`
+    pub on_unknown_outcome: OnUnknownOutcome,
+}
+
+/// `on_unknown_outcome`: what becomes of events that may have been stored by a backend that does not recognise repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnknownOutcome {
+    /// `resend`
+    Resend,
+    /// `dead_letter`
+    DeadLetter,
+}
+
+/// `exporters.<id>.limits`
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// `memory` of one instance, bytes.
+    pub memory_bytes: u64,
+    /// `cpu_time` of one call.
+    pub cpu_time: Duration,
+    /// `call_timeout`: wall clock of one call.
+    pub call_timeout: Duration,
+}
+
+/// `exporters.<id>.http`, and the exporter's `timeout`
+#[derive(Clone)]
+pub struct ExporterHttp {
+    /// `timeout` of one request.
+    pub timeout: Duration,
+    /// `max_response_body_size`, decoded bytes.
+    pub max_response_body_bytes: u64,
+    /// `proxy`: `http`, `https` or `socks5`. None: direct; the environment's proxy is never used.
+    pub proxy: Option<Url>,
+    /// `ca_file`: PEM certificates trusted in addition to the system's.
+    pub ca_file: Option<PathBuf>,
+    /// `client_cert` and `client_key`, PEM files.
+    pub client_certificate: Option<ClientCertificate>,
+}
+
+impl fmt::Debug for ExporterHttp {
+    /// Without the proxy's user and password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExporterHttp")
+            .field("timeout", &self.timeout)
+            .field("max_response_body_bytes", &self.max_response_body_bytes)
+            .field("proxy", &self.proxy.as_ref().and_then(Url::host_str))
+            .field("ca_file", &self.ca_file)
+            .field("client_certificate", &self.client_certificate)
+            .finish()
+    }
+}
+
+/// A client certificate: both files are there or neither.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// PEM chain.
+    pub cert_file: PathBuf,
+    /// PEM private key.
+    pub key_file: PathBuf,
+}
+
+/// Settings as the file has them; which are secret is known only once the component is loaded, so `Debug` shows keys.
+#[derive(Clone, Default)]
+pub struct RawSettings {
+    /// Values with references filled in.
+    pub values: Map<String, Value>,
+    /// Where each setting stands.
+    pub positions: BTreeMap<String, Position>,
+}
+
+impl fmt::Debug for RawSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
+}
+
+/// A config as far as it could be read, and what is wrong with it. Use it only when `problems` is empty; `validate`
+/// goes on with the rest to list the problems of settings too.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Broken values are replaced by their defaults.
+    pub config: Config,
+    /// In the order of the file.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads a config text.
+#[must_use]
+pub fn load(text: &str, environment: &Environment) -> Loaded {
+    let problems = problem::Problems::default();
+    let tree = tree::parse(text, environment, &problems);
+    let config = validate::config(&tree, &problems);
+    Loaded {
+        config,
+        problems: problems.into_sorted(),
+    }
+}
+
+impl Default for Config {
+    /// What an empty file says.
+    fn default() -> Self {
+        load("", &Environment::new()).config
+    }
+}
+
+impl Default for ExporterConfig {
+    /// What an empty entry says; `component` is meaningless until it is set.
+    fn default() -> Self {
+        validate::default_exporter()
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = NotAnEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, NotAnEndpoint> {
+        let bad = || NotAnEndpoint(text.to_owned());
+        let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
+        let port = port.parse().map_err(|_| bad())?;
+        let host = match host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
+            Some(address) => address
+                .parse::<std::net::Ipv6Addr>()
+                .map(|ip| ip.to_string())
+                .map_err(|_| bad())?,
+            None => host.to_owned(),
+        };
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let is_host = !host.is_empty()
+            && (host.parse::<std::net::IpAddr>().is_ok() || host.chars().all(is_name));
+        // An IPv6 address without brackets would take its last group for the port.
+        if !is_host || (host.contains(':') && !text.starts_with('[')) {
+            return Err(bad());
+        }
+        Ok(Self { host, port })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}

@@ -1,0 +1,547 @@
+//! The tree of a config file to a checked [`Config`]. Goes on after a problem with the default in its place, so that all
+//! problems come at once. Does no I/O: whether files exist is for those who open them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use super::nearest::suggestion;
+use super::problem::Problems;
+use super::read::{Found, Section, text_of};
+use super::tree::{Kind, Node};
+use super::units::{show_duration, show_size};
+use super::{
+    AcceptedToken, Batch, ClientCertificate, ComponentRef, Config, Delivery, Discovery, Endpoint,
+    ExporterConfig, ExporterHttp, ExporterId, ExporterQueue, HttpReceiver, Limits, OnFull,
+    OnUnknownOutcome, Plugins, Position, RawSettings, Receivers, Retry, Secret, SendingQueue,
+    SignalChoice, Storage, defaults, id,
+};
+use crate::event::Signal;
+use crate::event::records::Instrument;
+
+/// Reads the whole file.
+pub(super) fn config(tree: &Node, problems: &Problems) -> Config {
+    let mut file = Section::open(tree, "", problems);
+    let sending_queue = sending_queue(file.child("sending_queue"));
+    let receivers = receivers(file.child("receivers"), &sending_queue, problems);
+    let plugins = plugins(file.child("plugins"));
+    let storage = storage(file.child("storage"));
+    let exporters = exporters(&file.child("exporters"), &sending_queue, problems);
+    file.finish();
+    Config {
+        receivers,
+        plugins,
+        storage,
+        sending_queue,
+        exporters,
+    }
+}
+
+/// What an empty entry of `exporters` says.
+pub(super) fn default_exporter() -> ExporterConfig {
+    let nothing = Node {
+        at: Position::default(),
+        kind: Kind::Map(Vec::new()),
+    };
+    let problems = Problems::default();
+    let queue = SendingQueue {
+        max_memory_bytes: defaults::QUEUE_MAX_MEMORY_BYTES,
+        repeat_window: defaults::REPEAT_WINDOW,
+    };
+    exporter(
+        Section::open(&nothing, "", &problems),
+        "",
+        &queue,
+        &problems,
+    )
+}
+
+fn receivers(mut section: Section<'_>, queue: &SendingQueue, problems: &Problems) -> Receivers {
+    let http = http_receiver(section.child("http"), queue, problems);
+    let metric_kinds = metric_kinds(&section.child("metric_kinds"), problems);
+    section.finish();
+    Receivers { http, metric_kinds }
+}
+
+fn http_receiver(
+    mut section: Section<'_>,
+    queue: &SendingQueue,
+    problems: &Problems,
+) -> HttpReceiver {
+    let fix = "write `address:port`, such as `127.0.0.1:4318`, or `0.0.0.0:4318` for all addresses";
+    let endpoint = section
+        .parsed("endpoint", "an endpoint", fix)
+        .map(|found: Found<Endpoint>| found.value);
+    let max_request_body_bytes =
+        section.size("max_request_body_size", defaults::MAX_REQUEST_BODY_BYTES);
+    let max_connections = section.count("max_connections", defaults::MAX_CONNECTIONS, 65_536);
+    let mut auth = section.child("auth");
+    let tokens = tokens(&mut auth, problems);
+    auth.finish();
+    // The queue must be able to take a request while another is on its way out.
+    if max_request_body_bytes.saturating_mul(2) > queue.max_memory_bytes {
+        let message = format!(
+            "two requests of {} do not fit into sending_queue.max_memory of {}",
+            show_size(max_request_body_bytes),
+            show_size(queue.max_memory_bytes)
+        );
+        let path = section.path_of("max_request_body_size");
+        problems.add_with_fix(
+            section.place("max_request_body_size"),
+            &path,
+            message,
+            "lower the one or raise the other",
+        );
+    }
+    section.finish();
+    let endpoint = endpoint
+        .or_else(|| defaults::ENDPOINT.parse().ok())
+        .unwrap_or(Endpoint {
+            host: "127.0.0.1".to_owned(),
+            port: 4318,
+        });
+    HttpReceiver {
+        endpoint,
+        max_request_body_bytes,
+        max_connections,
+        tokens,
+    }
+}
+
+fn tokens(auth: &mut Section<'_>, problems: &Problems) -> Vec<AcceptedToken> {
+    let path = auth.path_of("tokens");
+    let mut tokens: Vec<AcceptedToken> = Vec::new();
+    for (index, node) in auth.list("tokens").unwrap_or_default().iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let mut section = Section::open(node, &path, problems);
+        let label = section.text("label");
+        let token = secret_text(&mut section, "token", problems);
+        if let Some(label) = &label
+            && tokens.iter().any(|other| other.label == label.value)
+        {
+            problems.add_with_fix(
+                label.at,
+                &section.path_of("label"),
+                "label used twice",
+                "give each token its own label",
+            );
+        }
+        let is_complete = section.entry("label").is_some() && section.entry("token").is_some();
+        if !is_complete {
+            problems.add_with_fix(
+                section.at(),
+                &path,
+                "a token needs `label` and `token`",
+                "write both",
+            );
+        }
+        section.finish();
+        if let (Some(label), Some(token)) = (label, token) {
+            tokens.push(AcceptedToken {
+                label: label.value,
+                token,
+            });
+        }
+    }
+    tokens
+}
+
+/// Text of a secret: its value is in no message.
+fn secret_text(
+    section: &mut Section<'_>,
+    key: &'static str,
+    problems: &Problems,
+) -> Option<Secret> {
+    let path = section.path_of(key);
+    let node = &section.entry(key)?.value;
+    match &node.kind {
+        Kind::Scalar(scalar) if scalar.is_text() && !scalar.text.is_empty() => {
+            Some(Secret::new(scalar.text.clone()))
+        }
+        Kind::Scalar(scalar) if scalar.text.is_empty() => {
+            problems.add_with_fix(node.at, &path, "empty", "write a token, or remove the item");
+            None
+        }
+        Kind::Scalar(_) | Kind::List(_) | Kind::Map(_) => {
+            problems.add_with_fix(node.at, &path, "not text", "put the token in quotes");
+            None
+        }
+    }
+}
+
+fn metric_kinds(section: &Section<'_>, problems: &Problems) -> BTreeMap<String, Instrument> {
+    let choices = [
+        ("counter", Instrument::Counter),
+        ("histogram", Instrument::Histogram),
+        ("gauge", Instrument::Gauge),
+    ];
+    let mut kinds = BTreeMap::new();
+    for entry in section.own_entries() {
+        let path = section.path_of(&entry.key);
+        let Some(word) = text_of(&entry.value, &path, problems) else {
+            continue;
+        };
+        match choices.iter().find(|(name, _)| *name == word.value) {
+            Some((_, kind)) => {
+                kinds.insert(entry.key.clone(), *kind);
+            }
+            None => {
+                let message = format!("`{}` is not a kind of metric", word.value);
+                problems.add_with_fix(
+                    word.at,
+                    &path,
+                    message,
+                    "write one of counter, histogram, gauge",
+                );
+            }
+        }
+    }
+    kinds
+}
+
+fn plugins(mut section: Section<'_>) -> Plugins {
+    let directory = section.text("directory").map_or_else(
+        || defaults::PLUGINS_DIRECTORY.to_owned(),
+        |found| found.value,
+    );
+    let choices = [("approved", Discovery::Approved), ("off", Discovery::Off)];
+    let discovery = section.choice("discovery", Discovery::Approved, &choices);
+    section.finish();
+    Plugins {
+        directory: PathBuf::from(directory),
+        discovery,
+    }
+}
+
+fn storage(mut section: Section<'_>) -> Storage {
+    let directory = section.text("directory").map_or_else(
+        || defaults::STORAGE_DIRECTORY.to_owned(),
+        |found| found.value,
+    );
+    section.finish();
+    Storage {
+        directory: PathBuf::from(directory),
+    }
+}
+
+fn sending_queue(mut section: Section<'_>) -> SendingQueue {
+    let max_memory_bytes = section.size("max_memory", defaults::QUEUE_MAX_MEMORY_BYTES);
+    let repeat_window = section.duration("repeat_window", defaults::REPEAT_WINDOW);
+    section.finish();
+    SendingQueue {
+        max_memory_bytes,
+        repeat_window,
+    }
+}
+
+fn exporters(
+    section: &Section<'_>,
+    queue: &SendingQueue,
+    problems: &Problems,
+) -> BTreeMap<ExporterId, ExporterConfig> {
+    let mut exporters = BTreeMap::new();
+    for entry in section.own_entries() {
+        let path = section.path_of(&entry.key);
+        let own = Section::open(&entry.value, &path, problems);
+        let id = match entry.key.parse::<ExporterId>() {
+            Ok(id) => Some(id),
+            Err(error) => {
+                let message = error.to_string();
+                let (message, fix) = message.split_once("; ").unwrap_or((&message, ""));
+                problems.add_with_fix(entry.key_at, &path, message, fix);
+                None
+            }
+        };
+        let name = id.as_ref().map_or("", ExporterId::name);
+        let mut exporter = exporter(own, name, queue, problems);
+        exporter.at = entry.key_at;
+        if let Some(id) = id {
+            exporters.insert(id, exporter);
+        }
+    }
+    exporters
+}
+
+fn exporter(
+    mut section: Section<'_>,
+    name: &str,
+    queue: &SendingQueue,
+    problems: &Problems,
+) -> ExporterConfig {
+    let component = component(&mut section, name, problems);
+    let settings = settings(&mut section, problems);
+    let signals = signals(&mut section, problems);
+    let delivery = delivery(&mut section, queue, problems);
+    let limits = limits(section.child("limits"), problems);
+    let timeout = section.positive_duration("timeout", defaults::HTTP_TIMEOUT);
+    if timeout > limits.call_timeout {
+        let message = format!(
+            "a request may take {}, but the call that makes it only {}",
+            show_duration(timeout),
+            show_duration(limits.call_timeout)
+        );
+        problems.add_with_fix(
+            section.place("timeout"),
+            &section.path_of("timeout"),
+            message,
+            "raise limits.call_timeout above it",
+        );
+    }
+    let http = http(section.child("http"), timeout, problems);
+    let at = section.at();
+    section.finish();
+    ExporterConfig {
+        at,
+        component,
+        settings,
+        signals,
+        delivery,
+        limits,
+        http,
+    }
+}
+
+fn component(section: &mut Section<'_>, name: &str, problems: &Problems) -> ComponentRef {
+    let Some(found) = section.text("component") else {
+        return ComponentRef::Name(name.to_owned());
+    };
+    let is_file = found.value.contains(['/', '\\']) || found.value.ends_with(".wasm");
+    if is_file {
+        return ComponentRef::File(PathBuf::from(found.value));
+    }
+    if !id::is_kebab_case(&found.value) {
+        let message = format!("`{}` is not the name of a component", found.value);
+        problems.add_with_fix(
+            found.at,
+            &section.path_of("component"),
+            message,
+            "write a name such as `acme`, or a path such as `./acme.wasm`",
+        );
+    }
+    ComponentRef::Name(found.value)
+}
+
+fn settings(section: &mut Section<'_>, problems: &Problems) -> RawSettings {
+    let path = section.path_of("settings");
+    let Some(entry) = section.entry("settings") else {
+        return RawSettings::default();
+    };
+    let own = Section::open(&entry.value, &path, problems);
+    let mut settings = RawSettings::default();
+    for entry in own.own_entries() {
+        settings
+            .values
+            .insert(entry.key.clone(), entry.value.to_json());
+        settings.positions.insert(entry.key.clone(), entry.key_at);
+    }
+    settings
+}
+
+fn signals(section: &mut Section<'_>, problems: &Problems) -> SignalChoice {
+    let path = section.path_of("signals");
+    let Some(items) = section.list("signals") else {
+        return SignalChoice::AllSupported;
+    };
+    let names = Signal::ALL.map(Signal::name);
+    let mut chosen = BTreeSet::new();
+    for (index, node) in items.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let Some(word) = text_of(node, &path, problems) else {
+            continue;
+        };
+        match Signal::ALL
+            .into_iter()
+            .find(|signal| signal.name() == word.value)
+        {
+            Some(signal) if chosen.insert(signal) => {}
+            Some(signal) => problems.add_with_fix(
+                word.at,
+                &path,
+                format!("`{signal}` is listed twice"),
+                "remove one",
+            ),
+            None => problems.add_with_fix(
+                word.at,
+                &path,
+                format!("`{}` is not a signal", word.value),
+                suggestion(&word.value, &names),
+            ),
+        }
+    }
+    if items.is_empty() {
+        problems.add_with_fix(
+            section.place("signals"),
+            &path,
+            "no signal is listed",
+            "list at least one, or remove the key for all",
+        );
+    }
+    SignalChoice::Only(chosen)
+}
+
+fn delivery(section: &mut Section<'_>, host_queue: &SendingQueue, problems: &Problems) -> Delivery {
+    let mut queue = section.child("sending_queue");
+    let on_full = queue.choice(
+        "on_full",
+        OnFull::Refuse,
+        &[
+            ("refuse", OnFull::Refuse),
+            ("drop_oldest", OnFull::DropOldest),
+        ],
+    );
+    let max_lag_bytes = queue.optional_size("max_lag_bytes");
+    queue.finish();
+    let batch = batch(section.child("batch"), host_queue, problems);
+    let retry = retry(section.child("retry_on_failure"), problems);
+    let num_consumers = section.count(
+        "num_consumers",
+        defaults::NUM_CONSUMERS,
+        defaults::MAX_NUM_CONSUMERS,
+    );
+    Delivery {
+        queue: ExporterQueue {
+            on_full,
+            max_lag_bytes,
+        },
+        batch,
+        retry,
+        num_consumers,
+    }
+}
+
+fn batch(mut section: Section<'_>, host_queue: &SendingQueue, problems: &Problems) -> Batch {
+    let max_items = section.count("max_items", defaults::BATCH_MAX_ITEMS, 1_000_000);
+    let max_bytes = section.size("max_bytes", defaults::BATCH_MAX_BYTES);
+    if max_bytes < defaults::LEAST_BATCH_BYTES || max_bytes > host_queue.max_memory_bytes {
+        let message = format!("{} is out of range", show_size(max_bytes));
+        let fix = format!(
+            "write a size from {} to {} (sending_queue.max_memory)",
+            show_size(defaults::LEAST_BATCH_BYTES),
+            show_size(host_queue.max_memory_bytes)
+        );
+        problems.add_with_fix(
+            section.place("max_bytes"),
+            &section.path_of("max_bytes"),
+            message,
+            fix,
+        );
+    }
+    let timeout = section.duration("timeout", defaults::BATCH_TIMEOUT);
+    section.finish();
+    Batch {
+        max_items,
+        max_bytes,
+        timeout,
+    }
+}
+
+fn retry(mut section: Section<'_>, problems: &Problems) -> Retry {
+    let initial_interval =
+        section.positive_duration("initial_interval", defaults::RETRY_INITIAL_INTERVAL);
+    let max_interval = section.positive_duration("max_interval", defaults::RETRY_MAX_INTERVAL);
+    let max_elapsed_time = section.duration("max_elapsed_time", defaults::RETRY_MAX_ELAPSED_TIME);
+    let choices = [
+        ("resend", OnUnknownOutcome::Resend),
+        ("dead_letter", OnUnknownOutcome::DeadLetter),
+    ];
+    let on_unknown_outcome =
+        section.choice("on_unknown_outcome", OnUnknownOutcome::Resend, &choices);
+    if initial_interval > max_interval {
+        let message = format!(
+            "the first wait of {} is longer than max_interval of {}",
+            show_duration(initial_interval),
+            show_duration(max_interval)
+        );
+        problems.add_with_fix(
+            section.place("initial_interval"),
+            &section.path_of("initial_interval"),
+            message,
+            "lower the one or raise the other",
+        );
+    }
+    section.finish();
+    let max_elapsed_time = (max_elapsed_time > Duration::ZERO).then_some(max_elapsed_time);
+    Retry {
+        initial_interval,
+        max_interval,
+        max_elapsed_time,
+        on_unknown_outcome,
+    }
+}
+
+fn limits(mut section: Section<'_>, problems: &Problems) -> Limits {
+    let memory_bytes = section.size("memory", defaults::INSTANCE_MEMORY_BYTES);
+    if !(defaults::LEAST_INSTANCE_MEMORY_BYTES..=4 << 30).contains(&memory_bytes) {
+        let message = format!("{} is out of range", show_size(memory_bytes));
+        problems.add_with_fix(
+            section.place("memory"),
+            &section.path_of("memory"),
+            message,
+            "write a size from 1MiB to 4GiB",
+        );
+    }
+    let cpu_time = section.positive_duration("cpu_time", defaults::CALL_CPU_TIME);
+    let call_timeout = section.positive_duration("call_timeout", defaults::CALL_TIMEOUT);
+    section.finish();
+    Limits {
+        memory_bytes,
+        cpu_time,
+        call_timeout,
+    }
+}
+
+fn http(mut section: Section<'_>, timeout: Duration, problems: &Problems) -> ExporterHttp {
+    let proxy = proxy(&mut section, problems);
+    let ca_file = section
+        .text("ca_file")
+        .map(|found| PathBuf::from(found.value));
+    let cert = section.text("client_cert");
+    let key = section.text("client_key");
+    let max_response_body_bytes =
+        section.size("max_response_body_size", defaults::MAX_RESPONSE_BODY_BYTES);
+    let client_certificate = match (cert, key) {
+        (Some(cert), Some(key)) => Some(ClientCertificate {
+            cert_file: PathBuf::from(cert.value),
+            key_file: PathBuf::from(key.value),
+        }),
+        (None, None) => None,
+        (Some(half), None) | (None, Some(half)) => {
+            let message = "a client certificate needs client_cert and client_key";
+            problems.add_with_fix(
+                half.at,
+                &section.path_of("client_cert"),
+                message,
+                "write both",
+            );
+            None
+        }
+    };
+    section.finish();
+    ExporterHttp {
+        timeout,
+        max_response_body_bytes,
+        proxy,
+        ca_file,
+        client_certificate,
+    }
+}
+
+/// A proxy URL may hold a password: its value is in no message.
+fn proxy(section: &mut Section<'_>, problems: &Problems) -> Option<Url> {
+    let found = section.text("proxy")?;
+    let url = Url::parse(&found.value).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h")
+            && url.host_str().is_some_and(|host| !host.is_empty())
+    });
+    if url.is_none() {
+        problems.add_with_fix(
+            found.at,
+            &section.path_of("proxy"),
+            "not a proxy URL",
+            "write `http://host:port`, `https://host:port` or `socks5://host:port`",
+        );
+    }
+    url
+}

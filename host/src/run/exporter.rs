@@ -1,0 +1,299 @@
+//! Starts one exporter: its secrets are hidden, its grants become a client, its component gets a pool, its cursor a
+//! delivery task.
+
+use std::net::SocketAddr;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::config::select::Planned;
+use crate::config::{self, Config, ExporterConfig, ExporterId, SignalChoice};
+use crate::deliver::Delivery;
+use crate::deliver::backoff::Backoff;
+use crate::deliver::batch::BatchLimits;
+use crate::deliver::classify::{OnUnknown, Policy};
+use crate::deliver::settings::ExporterSettings;
+use crate::event::instrument::{Instruments, Override};
+use crate::http::grant::{self, GrantError, HostRequest};
+use crate::http::hop::HopTrail;
+use crate::http::message::Request;
+use crate::http::origin::OriginError;
+use crate::http::secrets::{HideError, Secret, Secrets};
+use crate::http::{Client, ClientError, ClientSettings, Limits, Transport};
+use crate::plugin::{
+    CallLimits, Component, Description, GuestSettings, HttpCapability, HttpFuture, Output,
+    OutputTarget, Pool, PoolSettings, Setting, UnknownTarget,
+};
+use crate::queue::memory::MemoryQueue;
+use crate::queue::{CursorOptions, OnFull, Queue as _, QueueError, StartAt};
+use crate::route::{Route, SpanPhases};
+
+/// How long calls under way may still take once the host no longer waits for the rest ([`DRAIN_TIME`](super::DRAIN_TIME)).
+const STOP_GRACE: Duration = Duration::from_millis(250);
+
+/// What all exporters of a host have in common.
+pub(super) struct Shared {
+    pub(super) queue: MemoryQueue,
+    pub(super) hops: Arc<HopTrail>,
+    pub(super) own_listeners: Vec<SocketAddr>,
+    pub(super) instruments: Arc<Instruments>,
+}
+
+/// Why an exporter does not start. The operator's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The component asks for a host that is not an origin.
+    #[error(transparent)]
+    Origin(#[from] OriginError),
+    /// A setting that names a host is not a URL.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// A secret cannot be hidden.
+    #[error(transparent)]
+    Hide(#[from] HideError),
+    /// The HTTP client cannot be built.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The target is one of this host's own listeners.
+    #[error("setting {setting}: {reason}")]
+    OwnListener {
+        /// The setting that holds the URL.
+        setting: String,
+        /// What the policy said.
+        reason: String,
+    },
+    /// The output target is not understood.
+    #[error(transparent)]
+    Output(#[from] UnknownTarget),
+    /// The component refuses its settings.
+    #[error(transparent)]
+    Component(#[from] crate::plugin::StartError),
+    /// The queue has no place for it.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// Starts the exporter and its delivery; returns the pool of its instances.
+pub(super) async fn start(
+    id: &ExporterId,
+    planned: &Planned,
+    component: &Arc<Component>,
+    shared: &Shared,
+    delivery: &mut Delivery,
+) -> Result<Pool, StartError> {
+    let description = component.description();
+    let (settings, secrets) = hide_secrets(description, &planned.settings.values)?;
+    let client = client(id, planned, secrets, shared)?;
+    refuse_own_listener(&client, planned).await?;
+    let output = planned
+        .settings
+        .output
+        .as_deref()
+        .map(OutputTarget::from_str)
+        .transpose()?;
+    let guest = GuestSettings {
+        settings_json: Value::Object(settings).to_string(),
+        http: Arc::new(client),
+        output: output.map(|target| Arc::new(Output::new(target))),
+    };
+    let mut pool_settings = PoolSettings::new(id.to_string(), guest);
+    let instances = usize::try_from(planned.config.delivery.num_consumers).unwrap_or(1);
+    pool_settings.max_instances = instances;
+    pool_settings.instruments = Arc::clone(&shared.instruments);
+    pool_settings.limits = CallLimits {
+        call_cpu: planned.config.limits.cpu_time,
+        call_wall: planned.config.limits.call_timeout,
+        memory_bytes: usize::try_from(planned.config.limits.memory_bytes).unwrap_or(usize::MAX),
+        ..CallLimits::default()
+    };
+    let pool = Pool::start(component, pool_settings).await?;
+    let options = CursorOptions {
+        route: route(component, &planned.config.signals),
+        start: StartAt::Head,
+        on_full: match planned.config.delivery.queue.on_full {
+            config::OnFull::Refuse => OnFull::Refuse,
+            config::OnFull::DropOldest => OnFull::DropOldest,
+        },
+        max_lag_bytes: planned.config.delivery.queue.max_lag_bytes,
+    };
+    let cursor = shared.queue.open(&id.to_string(), options).await?;
+    delivery.start(
+        Arc::new(pool.clone()),
+        cursor,
+        delivery_settings(&planned.config, description, instances),
+    );
+    Ok(pool)
+}
+
+/// Which raw metrics the operator has decided about.
+pub(super) fn instruments(config: &Config) -> Instruments {
+    let kinds = config.receivers.metric_kinds.iter();
+    Instruments::new(
+        kinds
+            .map(|(name, instrument)| Override {
+                name: name.clone(),
+                instrument: *instrument,
+                unit: None,
+            })
+            .collect(),
+    )
+}
+
+/// The settings as the component gets them, and the secrets that were taken out.
+fn hide_secrets(
+    description: &Description,
+    values: &Map<String, Value>,
+) -> Result<(Map<String, Value>, Secrets), StartError> {
+    let mut secrets = Secrets::default();
+    let mut settings = values.clone();
+    for setting in description.settings.iter().filter(|setting| setting.secret) {
+        if let Some(value) = settings.get_mut(&setting.name) {
+            hide(setting, value, &mut secrets)?;
+        }
+    }
+    Ok((settings, secrets))
+}
+
+/// Hides every text in the value: a secret setting may be an object of headers.
+fn hide(setting: &Setting, value: &mut Value, secrets: &mut Secrets) -> Result<(), StartError> {
+    match value {
+        Value::String(text) if setting.uri => {
+            *text = secrets.hide_url(&setting.name, text, setting.in_body)?
+        }
+        Value::String(text) => *text = secrets.hide(&setting.name, text, setting.in_body)?,
+        Value::Array(items) => items
+            .iter_mut()
+            .try_for_each(|item| hide(setting, item, secrets))?,
+        Value::Object(fields) => fields
+            .values_mut()
+            .try_for_each(|field| hide(setting, field, secrets))?,
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+    Ok(())
+}
+
+fn client(
+    id: &ExporterId,
+    planned: &Planned,
+    secrets: Secrets,
+    shared: &Shared,
+) -> Result<Client, StartError> {
+    let texts = planned.component.hosts.iter().map(ToString::to_string);
+    let hosts = texts
+        .map(|text| HostRequest::from_str(&text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let values = &planned.settings.values;
+    let set_by_operator = |name: &String| {
+        planned.config.settings.values.contains_key(name)
+            || planned.settings.from_environment.contains_key(name)
+    };
+    let operators: Map<String, Value> = values
+        .iter()
+        .filter(|(name, _)| set_by_operator(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let http = &planned.config.http;
+    Ok(Client::new(ClientSettings {
+        exporter: id.to_string(),
+        origins: grant::requested_origins(&hosts, values)?,
+        operator_hosts: grant::operator_hosts(&hosts, &operators)?,
+        own_listeners: shared.own_listeners.clone(),
+        hops: Arc::clone(&shared.hops),
+        secrets,
+        limits: Limits {
+            timeout: http.timeout,
+            max_response_bytes: usize::try_from(http.max_response_body_bytes).unwrap_or(usize::MAX),
+            ..Limits::default()
+        },
+        transport: Transport {
+            proxy: http
+                .proxy
+                .as_ref()
+                .map(|proxy| Secret::new(proxy.to_string())),
+            ca_file: http.ca_file.clone(),
+            client_cert: http
+                .client_certificate
+                .as_ref()
+                .map(|certificate| certificate.cert_file.clone()),
+        },
+    })?)
+}
+
+/// An exporter that sends to this host's own receiver would feed itself for ever.
+async fn refuse_own_listener(client: &Client, planned: &Planned) -> Result<(), StartError> {
+    for request in &planned.component.hosts {
+        let config::component::HostRequest::FromSetting(setting) = request else {
+            continue;
+        };
+        let Some(url) = planned.settings.values.get(setting).and_then(Value::as_str) else {
+            continue;
+        };
+        if let Err(error) = client.check_target(url).await {
+            return Err(StartError::OwnListener {
+                setting: setting.clone(),
+                reason: error.to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn route(component: &Component, choice: &SignalChoice) -> Route {
+    let phases = component.description().phases;
+    let phases = SpanPhases {
+        started: phases.started,
+        updated: phases.updated,
+        ended: phases.ended,
+    };
+    let configured = match choice {
+        SignalChoice::AllSupported => None,
+        SignalChoice::Only(signals) => Some(signals.iter().copied().collect()),
+    };
+    Route::new(component.signals(), configured, phases)
+}
+
+fn delivery_settings(
+    config: &ExporterConfig,
+    description: &Description,
+    instances: usize,
+) -> ExporterSettings {
+    let (batch, retry) = (&config.delivery.batch, &config.delivery.retry);
+    let lower = |operator: u64, component: u32| {
+        usize::try_from(operator.min(u64::from(component))).unwrap_or(usize::MAX)
+    };
+    ExporterSettings {
+        batch: BatchLimits {
+            max_items: lower(u64::from(batch.max_items), description.max_items),
+            max_bytes: lower(batch.max_bytes, description.max_bytes),
+            max_age: batch.timeout,
+        },
+        concurrency: if description.flush_interval.is_some() {
+            1
+        } else {
+            instances
+        },
+        retry: Backoff {
+            initial: retry.initial_interval,
+            max: retry.max_interval,
+        },
+        policy: Policy {
+            max_elapsed: retry.max_elapsed_time,
+            on_unknown: match retry.on_unknown_outcome {
+                config::OnUnknownOutcome::Resend => OnUnknown::Resend,
+                config::OnUnknownOutcome::DeadLetter => OnUnknown::DeadLetter,
+            },
+        },
+        idempotent: description.idempotent,
+        stop_grace: STOP_GRACE,
+        ..ExporterSettings::default()
+    }
+}
+
+/// The engine sees the client only as something that sends.
+impl HttpCapability for Client {
+    fn send(&self, request: Request) -> HttpFuture<'_> {
+        Box::pin(Self::send(self, request))
+    }
+}

@@ -1,0 +1,234 @@
+//! The running host, put together: which rooms there are, and who stops in which order.
+//!
+//! Start: components, cursors and delivery first, then the listener, so that no event comes before somebody is owed it.
+//! Stop: the listener, then the queue, then delivery (calls under way get their grace), then the components. Called by
+//! the command `run`.
+
+pub mod components;
+mod exporter;
+mod intake;
+mod pages;
+mod report;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::HeaderMap;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::config::select::Planned;
+use crate::config::{Config, ExporterId, HttpReceiver};
+use crate::deliver::Delivery;
+use crate::deliver::dead_letter::MemoryDeadLetters;
+use crate::http::hop::{HOP_HEADER, HopTrail};
+use crate::plugin::{Component, Pool};
+use crate::print::report::{InputCounts, RunReport};
+use crate::queue::Queue as _;
+use crate::queue::memory::{MemoryQueue, MemoryQueueSettings};
+use crate::receive::auth::Tokens;
+use crate::receive::counts::Counts;
+use crate::receive::dead_letter::Ring;
+use crate::receive::limits::Limits;
+use crate::receive::{self, Receiver};
+
+pub use exporter::StartError;
+pub use intake::QueueIntake;
+
+use pages::Pages;
+
+/// How long a host that is told to stop goes on delivering what it has. The whole stop is to end within 5 s.
+pub const DRAIN_TIME: Duration = Duration::from_secs(4);
+
+/// How long open requests may go on once the host is told to stop; part of the same 5 s.
+const REQUEST_GRACE: Duration = Duration::from_millis(500);
+
+/// How long components may take to end.
+const POOL_GRACE: Duration = Duration::from_millis(500);
+
+/// Bytes of exporters' dead letters that are kept; the oldest go first.
+const DEAD_LETTER_BYTES: u64 = 64 << 20;
+
+/// A host whose exporters run.
+pub struct Host {
+    queue: MemoryQueue,
+    delivery: Arc<Mutex<Delivery>>,
+    pools: Arc<BTreeMap<String, Pool>>,
+    refused: Arc<Ring>,
+    counts: Arc<Counts>,
+    hops: Arc<HopTrail>,
+    started: Instant,
+}
+
+impl Host {
+    /// Starts the planned exporters. `own_listener` is where the receiver will listen, so that no exporter sends there.
+    ///
+    /// # Errors
+    /// Every exporter that cannot start, by id.
+    pub async fn start(
+        config: &Config,
+        exporters: Vec<(ExporterId, Planned, Arc<Component>)>,
+        own_listener: Option<SocketAddr>,
+    ) -> Result<Self, Vec<(ExporterId, StartError)>> {
+        let settings = MemoryQueueSettings {
+            capacity_bytes: config.sending_queue.max_memory_bytes,
+            repeat_window: config.sending_queue.repeat_window,
+            ..MemoryQueueSettings::default()
+        };
+        let queue = MemoryQueue::new(
+            settings,
+            Arc::new(MemoryDeadLetters::new(DEAD_LETTER_BYTES)),
+        );
+        let shared = exporter::Shared {
+            queue: queue.clone(),
+            hops: Arc::new(HopTrail::default()),
+            own_listeners: own_listener.into_iter().collect(),
+            instruments: Arc::new(exporter::instruments(config)),
+        };
+        let mut delivery = Delivery::new(fastrand::Rng::new());
+        let (mut pools, mut failures) = (BTreeMap::new(), Vec::new());
+        for (id, planned, component) in exporters {
+            match exporter::start(&id, &planned, &component, &shared, &mut delivery).await {
+                Ok(pool) => drop(pools.insert(id.to_string(), pool)),
+                Err(error) => failures.push((id, error)),
+            }
+        }
+        if !failures.is_empty() {
+            return Err(failures);
+        }
+        Ok(Self {
+            queue,
+            delivery: Arc::new(Mutex::new(delivery)),
+            pools: Arc::new(pools),
+            refused: Arc::new(Ring::default()),
+            counts: Arc::new(Counts::default()),
+            hops: shared.hops,
+            started: Instant::now(),
+        })
+    }
+
+    /// Serves the receivers on a listener until `shutdown` is ready and open requests are done.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        config: &HttpReceiver,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let limits = Limits {
+            max_body_bytes: usize::try_from(config.max_request_body_bytes).unwrap_or(usize::MAX),
+            max_connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
+            drain_timeout: REQUEST_GRACE,
+            ..Limits::default()
+        };
+        let tokens = config
+            .tokens
+            .iter()
+            .map(|accepted| (accepted.label.clone(), accepted.token.expose()));
+        let hops = Arc::clone(&self.hops);
+        let pages = Pages::new(
+            self.queue.clone(),
+            Arc::clone(&self.delivery),
+            Arc::clone(&self.pools),
+            Arc::clone(&self.counts),
+        );
+        let settings = receive::Settings {
+            limits: limits.clone(),
+            tokens: Tokens::new(tokens),
+            dead_letters: Arc::clone(&self.refused) as _,
+            status: Arc::new(pages),
+            is_loop: Arc::new(move |headers: &HeaderMap| is_loop(&hops, headers)),
+            clock: receive::system_clock,
+        };
+        let receiver = Receiver::new(self.intake(), settings, Arc::clone(&self.counts));
+        let closed =
+            receive::serve(listener, receiver.router(Router::new()), &limits, shutdown).await;
+        if closed.cut > 0 {
+            warn!(
+                connections = closed.cut,
+                "Connections were cut: they were not done in time."
+            );
+        }
+    }
+
+    /// What receivers and readers hand events to.
+    #[must_use]
+    pub fn intake(&self) -> QueueIntake {
+        QueueIntake(self.queue.clone())
+    }
+
+    /// Where refused items of an input go.
+    #[must_use]
+    pub fn refused(&self) -> Arc<Ring> {
+        Arc::clone(&self.refused)
+    }
+
+    /// No more events will come: waits until all are settled or the time has come. Returns the exporters not done.
+    pub async fn drain(&self, until: Instant) -> Vec<String> {
+        self.queue.close();
+        self.delivery.lock().await.drain(until).await
+    }
+
+    /// Events with a fate, and events that wait, over all exporters.
+    #[must_use]
+    pub fn progress(&self) -> (u64, u64) {
+        report::progress(&self.queue.report())
+    }
+
+    /// Stops: no new events, no new calls; calls under way get their grace. What has no fate by then is in the report as
+    /// queued.
+    pub async fn stop(self, input: InputCounts) -> RunReport {
+        let statuses = self.delivery.lock().await.stop().await;
+        self.shut_pools().await;
+        let report = report::of_run(&self.queue.report(), input, self.started.elapsed());
+        for (exporter, signals) in &report.exporters {
+            let queued: u64 = signals.values().map(|counts| counts.queued).sum();
+            if queued > 0 {
+                let error = statuses
+                    .get(exporter)
+                    .and_then(|status| status.last_error.as_deref());
+                let error = error.unwrap_or("none");
+                warn!(
+                    exporter,
+                    queued, error, "Events were not delivered before the host stopped."
+                );
+            }
+        }
+        info!("The host has stopped.");
+        report
+    }
+}
+
+impl Host {
+    /// An instance that is still in a call is not waited for: its events are queued.
+    async fn shut_pools(&self) {
+        let mut pools: JoinSet<()> = self
+            .pools
+            .values()
+            .cloned()
+            .map(|pool| async move { pool.shutdown().await })
+            .collect();
+        let all = async { while pools.join_next().await.is_some() {} };
+        if tokio::time::timeout(POOL_GRACE, all).await.is_err() {
+            warn!("Some components were still at work when the host stopped.");
+        }
+    }
+}
+
+/// More than one hop header is one trail.
+fn is_loop(hops: &HopTrail, headers: &HeaderMap) -> bool {
+    let values: Vec<&str> = headers
+        .get_all(HOP_HEADER)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    let trail = values.join(",");
+    hops.admit(Some(trail.as_str()).filter(|trail| !trail.is_empty()))
+        .is_err()
+}
