@@ -43,19 +43,42 @@ impl Recording {
     /// # Errors
     /// The file cannot be read or has another form.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let whole: Value = serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))?;
-        let items = whole["items"].as_array().context("a recording has `items`")?;
-        let text_of = |value: &Value| value.as_str().map(str::to_owned).context("items have a kind and a key");
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let whole: Value = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not JSON", path.display()))?;
+        let items = whole["items"]
+            .as_array()
+            .context("a recording has `items`")?;
+        let text_of = |value: &Value| {
+            value
+                .as_str()
+                .map(str::to_owned)
+                .context("items have a kind and a key")
+        };
         let items = items
             .iter()
             .map(|item| {
-                Ok(Item { kind: text_of(&item["kind"])?, key: text_of(&item["key"])?, value: item["value"].clone() })
+                Ok(Item {
+                    kind: text_of(&item["kind"])?,
+                    key: text_of(&item["key"])?,
+                    value: item["value"].clone(),
+                })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let volatile = whole["volatile"]["paths"].as_array().context("a recording has `volatile.paths`")?;
-        let volatile = volatile.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-        Ok(Self { config: whole["config"].clone(), items, volatile })
+        let volatile = whole["volatile"]["paths"]
+            .as_array()
+            .context("a recording has `volatile.paths`")?;
+        let volatile = volatile
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
+        Ok(Self {
+            config: whole["config"].clone(),
+            items,
+            volatile,
+        })
     }
 
     /// Compares our items with the recorded ones. Items that only one side has count with all their leaves.
@@ -67,7 +90,10 @@ impl Recording {
                 pairs.entry((&item.kind, &item.key)).or_default()[side] = Some(&item.value);
             }
         }
-        let mut comparison = Comparison { equal: 0, differences: Vec::new() };
+        let mut comparison = Comparison {
+            equal: 0,
+            differences: Vec::new(),
+        };
         for ((kind, key), sides) in pairs {
             let mut leaves: BTreeMap<String, [Option<Value>; 2]> = BTreeMap::new();
             for (side, value) in sides.into_iter().enumerate() {
@@ -82,7 +108,12 @@ impl Recording {
                 if official == ours {
                     comparison.equal += 1;
                 } else {
-                    comparison.differences.push(Difference { item: format!("{kind}/{key}"), path, official, ours });
+                    comparison.differences.push(Difference {
+                        item: format!("{kind}/{key}"),
+                        path,
+                        official,
+                        ours,
+                    });
                 }
             }
         }
@@ -131,41 +162,77 @@ impl Comparison {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn check(&self, file: &Path, recording: &str) -> anyhow::Result<()> {
-        println!("{recording}: {} of {} leaves equal, {:.1} %", self.equal, self.leaves(), self.share() * 100.0);
+        println!(
+            "{recording}: {} of {} leaves equal, {:.1} %",
+            self.equal,
+            self.leaves(),
+            self.share() * 100.0
+        );
         if std::env::var_os("UPDATE_DIFFERENCES").is_some() {
             self.update(file, recording)?;
         }
         let listed = read_list(file)?;
-        let listed = listed.get(recording).and_then(Value::as_array).cloned().unwrap_or_default();
+        let listed = listed
+            .get(recording)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         let mut wrong = Vec::new();
         let mut unused: Vec<&Value> = listed.iter().collect();
         for difference in &self.differences {
-            match unused.iter().position(|entry| difference.is_listed_as(entry)) {
+            match unused
+                .iter()
+                .position(|entry| difference.is_listed_as(entry))
+            {
                 Some(at) => {
                     let reason = unused.remove(at)["reason"].as_str().unwrap_or_default();
                     if reason.trim().is_empty() {
-                        wrong.push(format!("no reason: {} {}", difference.item, difference.path));
+                        wrong.push(format!(
+                            "no reason: {} {}",
+                            difference.item, difference.path
+                        ));
                     }
                 }
                 None => wrong.push(format!("not listed: {}", difference.to_json(""))),
             }
         }
         wrong.extend(unused.iter().map(|entry| format!("not needed: {entry}")));
-        ensure!(wrong.is_empty(), "{} of {}:\n{}", file.display(), recording, wrong.join("\n"));
-        ensure!(self.share() >= MIN_SHARE, "{recording}: only {:.1} % of the leaves are equal", self.share() * 100.0);
+        ensure!(
+            wrong.is_empty(),
+            "{} of {}:\n{}",
+            file.display(),
+            recording,
+            wrong.join("\n")
+        );
+        ensure!(
+            self.share() >= MIN_SHARE,
+            "{recording}: only {:.1} % of the leaves are equal",
+            self.share() * 100.0
+        );
         Ok(())
     }
 
     fn update(&self, file: &Path, recording: &str) -> anyhow::Result<()> {
         let mut all = read_list(file).unwrap_or_default();
-        let known = all.get(recording).and_then(Value::as_array).cloned().unwrap_or_default();
+        let known = all
+            .get(recording)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         let entries = self.differences.iter().map(|difference| {
-            let same_place = |entry: &&Value| entry["item"] == difference.item && entry["path"] == difference.path;
-            let reason = known.iter().find(same_place).and_then(|entry| entry["reason"].as_str()).unwrap_or_default();
+            let same_place = |entry: &&Value| {
+                entry["item"] == difference.item && entry["path"] == difference.path
+            };
+            let reason = known
+                .iter()
+                .find(same_place)
+                .and_then(|entry| entry["reason"].as_str())
+                .unwrap_or_default();
             difference.to_json(reason)
         });
         all.insert(recording.to_owned(), entries.collect());
-        fs::write(file, serde_json::to_string_pretty(&all)? + "\n").with_context(|| format!("cannot write {}", file.display()))
+        fs::write(file, serde_json::to_string_pretty(&all)? + "\n")
+            .with_context(|| format!("cannot write {}", file.display()))
     }
 }
 
@@ -192,10 +259,14 @@ impl Difference {
 }
 
 fn read_list(file: &Path) -> anyhow::Result<Map<String, Value>> {
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     match serde_json::from_str(&text)? {
         Value::Object(lists) => Ok(lists),
-        _ => bail!("{} must be an object from recording to list", file.display()),
+        _ => bail!(
+            "{} must be an object from recording to list",
+            file.display()
+        ),
     }
 }
 
@@ -206,7 +277,11 @@ enum Step<'a> {
 }
 
 /// Calls `found` for each scalar and each empty array or object.
-fn flatten<'a>(value: &'a Value, steps: &mut Vec<Step<'a>>, found: &mut impl FnMut(&[Step<'a>], &'a Value)) {
+fn flatten<'a>(
+    value: &'a Value,
+    steps: &mut Vec<Step<'a>>,
+    found: &mut impl FnMut(&[Step<'a>], &'a Value),
+) {
     match value {
         Value::Object(members) if !members.is_empty() => {
             for (key, member) in members {
@@ -263,12 +338,18 @@ pub fn otlp_span_items(request: &Value) -> Vec<Item> {
                 for (key, member) in span.as_object().into_iter().flatten() {
                     value[key] = match key.as_str() {
                         "attributes" => attribute_map(member),
-                        "events" | "links" => array(member).iter().map(with_attribute_map).collect(),
+                        "events" | "links" => {
+                            array(member).iter().map(with_attribute_map).collect()
+                        }
                         _ => member.clone(),
                     };
                 }
                 let key = span["spanId"].as_str().unwrap_or_default().to_owned();
-                items.push(Item { kind: "otlp.span".to_owned(), key, value });
+                items.push(Item {
+                    kind: "otlp.span".to_owned(),
+                    key,
+                    value,
+                });
             }
         }
     }
@@ -287,7 +368,10 @@ fn with_attribute_map(object: &Value) -> Value {
 
 fn attribute_map(attributes: &Value) -> Value {
     let pairs = array(attributes).iter().map(|attribute| {
-        (attribute["key"].as_str().unwrap_or_default().to_owned(), attribute["value"].clone())
+        (
+            attribute["key"].as_str().unwrap_or_default().to_owned(),
+            attribute["value"].clone(),
+        )
     });
     Value::Object(pairs.collect())
 }
@@ -297,20 +381,39 @@ mod tests {
     use super::*;
 
     fn recording(value: Value) -> Recording {
-        let items = vec![Item { kind: "k".to_owned(), key: "1".to_owned(), value }];
-        Recording { config: Value::Null, items, volatile: ["k.list[*].at".to_owned()].into() }
+        let items = vec![Item {
+            kind: "k".to_owned(),
+            key: "1".to_owned(),
+            value,
+        }];
+        Recording {
+            config: Value::Null,
+            items,
+            volatile: ["k.list[*].at".to_owned()].into(),
+        }
     }
 
     fn ours(value: Value) -> [Item; 1] {
-        [Item { kind: "k".to_owned(), key: "1".to_owned(), value }]
+        [Item {
+            kind: "k".to_owned(),
+            key: "1".to_owned(),
+            value,
+        }]
     }
 
     #[test]
     fn leaves_of_both_sides_count_and_volatile_ones_do_not() {
-        let official = recording(json!({"a": 1, "b": {}, "list": [{"at": 1, "x/y": "s"}], "gone": null}));
-        let comparison = official.compare(&ours(json!({"a": 1, "b": {}, "list": [{"at": 2, "x/y": "t"}], "new": []})));
+        let official =
+            recording(json!({"a": 1, "b": {}, "list": [{"at": 1, "x/y": "s"}], "gone": null}));
+        let comparison = official.compare(&ours(
+            json!({"a": 1, "b": {}, "list": [{"at": 2, "x/y": "t"}], "new": []}),
+        ));
         assert_eq!(comparison.equal, 2);
-        let paths: Vec<_> = comparison.differences.iter().map(|difference| difference.path.as_str()).collect();
+        let paths: Vec<_> = comparison
+            .differences
+            .iter()
+            .map(|difference| difference.path.as_str())
+            .collect();
         assert_eq!(paths, ["/gone", "/list/0/x~1y", "/new"]);
         assert_eq!(comparison.leaves(), 5);
     }
@@ -322,12 +425,20 @@ mod tests {
     }
 
     fn checked(list: &Value) -> Result<(), String> {
-        let file = std::env::temp_dir().join(format!("differences-{}-{:p}.json", std::process::id(), &list));
+        let file = std::env::temp_dir().join(format!(
+            "differences-{}-{:p}.json",
+            std::process::id(),
+            &list
+        ));
         fs::write(&file, list.to_string()).unwrap();
-        let many: Map<String, Value> = (0..20).map(|number| (format!("e{number:02}"), json!(number))).collect();
+        let many: Map<String, Value> = (0..20)
+            .map(|number| (format!("e{number:02}"), json!(number)))
+            .collect();
         let mut official = Value::Object(many.clone());
         official["x"] = json!(1);
-        let checked = recording(official).compare(&ours(Value::Object(many))).check(&file, "r");
+        let checked = recording(official)
+            .compare(&ours(Value::Object(many)))
+            .check(&file, "r");
         fs::remove_file(&file).unwrap();
         checked.map_err(|error| error.to_string())
     }
@@ -336,17 +447,36 @@ mod tests {
     fn every_difference_must_be_listed_exactly_and_with_a_reason() {
         let entry = json!({"item": "k/1", "path": "/x", "official": 1, "reason": "not ours"});
         assert_eq!(checked(&json!({"r": [entry]})), Ok(()));
-        assert!(checked(&json!({"r": []})).unwrap_err().contains("not listed"));
+        assert!(
+            checked(&json!({"r": []}))
+                .unwrap_err()
+                .contains("not listed")
+        );
         let wrong_value = json!({"item": "k/1", "path": "/x", "official": 2, "reason": "not ours"});
-        assert!(checked(&json!({"r": [wrong_value]})).unwrap_err().contains("not needed"));
-        assert!(checked(&json!({"r": [entry, entry]})).unwrap_err().contains("not needed"));
+        assert!(
+            checked(&json!({"r": [wrong_value]}))
+                .unwrap_err()
+                .contains("not needed")
+        );
+        assert!(
+            checked(&json!({"r": [entry, entry]}))
+                .unwrap_err()
+                .contains("not needed")
+        );
         let silent = json!({"item": "k/1", "path": "/x", "official": 1, "reason": " "});
-        assert!(checked(&json!({"r": [silent]})).unwrap_err().contains("no reason"));
+        assert!(
+            checked(&json!({"r": [silent]}))
+                .unwrap_err()
+                .contains("no reason")
+        );
     }
 
     #[test]
     fn too_few_equal_leaves_fail_even_when_listed() {
-        let comparison = Comparison { equal: 8, differences: Vec::new() };
+        let comparison = Comparison {
+            equal: 8,
+            differences: Vec::new(),
+        };
         assert_eq!(comparison.share(), 1.0);
         let half = recording(json!({"a": 1, "b": 2})).compare(&ours(json!({"a": 1, "b": 3})));
         assert!(half.share() < MIN_SHARE);
