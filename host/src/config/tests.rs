@@ -189,7 +189,7 @@ exporters:
         "6:22: receivers.http.max_connections: `0` is not such a number; write a whole number from 1 to 65536",
         "7:23: receivers.http.auth.tokens[0]: a token needs `label` and `token`; write both",
         "7:46: receivers.http.auth.tokens[1].token: not text; put the token in quotes",
-        "9:3: exporters.Langfuse: `Langfuse` is not an exporter id; write `name` or `name/label` in small letters, digits and single hyphens, such as `langfuse/eu`",
+        "9:3: exporters.Langfuse: `Langfuse` is not an exporter id; write `name` or `name/label` in small letters, digits and single hyphens, such as `acme/eu`",
         "11:5: exporters.langfuse/eu.compnent: unknown key; did you mean `component`?",
         "12:23: exporters.langfuse/eu.signals[1]: `score` is not a signal; did you mean `scores`?",
         "12:30: exporters.langfuse/eu.signals[2]: `traces` is listed twice; remove one",

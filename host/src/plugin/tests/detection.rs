@@ -58,9 +58,9 @@ fn the_contract_version_is_the_one_of_the_wit() {
 
 #[tokio::test]
 async fn other_exports_are_tolerated() {
-    let outside = examine(&plain(
-        "include logs-exporter; export acme:weather/rain@1.0.0; export run: func();",
-    ));
+    let component =
+        plain("include logs-exporter; export acme:weather/rain@1.0.0; export run: func();");
+    let outside = examine(&component);
     assert_eq!(
         outside.await.unwrap().signals,
         [Signal::Logs].into_iter().collect()
