@@ -24,7 +24,7 @@ demo: build ## Watch recorded agent events travel to a local recording server.
 	MASTRA_HOST_BIN=target/release/mastra-host cargo run --release --locked -q -p kit --bin demo
 
 test: build ## Run all tests that need no network.
-	MASTRA_HOST_BIN=target/release/mastra-host $(CARGO_TEST) --workspace --exclude peers --lib --bins --tests
+	MASTRA_HOST_BIN=target/release/mastra-host $(CARGO_TEST) -p mastra-host -p kit -p e2e --lib --bins --tests
 
 test-peers: build ## Run the tests against official clients (npm).
 	cd tests/peers && npm ci --no-audit --no-fund
