@@ -24,7 +24,7 @@ demo: build ## Watch recorded agent events travel to a local recording server.
 	MASTRA_HOST_BIN=target/release/mastra-host cargo run --release --locked -q -p kit --bin demo
 
 test: build ## Run all tests that need no network.
-	MASTRA_HOST_BIN=target/release/mastra-host $(CARGO_TEST) -p mastra-host -p kit -p e2e --lib --bins --tests
+	MASTRA_HOST_BIN=target/release/mastra-host $(CARGO_TEST) --workspace --exclude peers --exclude bench --lib --bins --tests
 
 test-peers: build ## Run the tests against official clients (npm).
 	cd tests/peers && npm ci --no-audit --no-fund
@@ -32,7 +32,7 @@ test-peers: build ## Run the tests against official clients (npm).
 
 lint: setup ## Check format and lints.
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 
 bench: build ## Measure spans per CPU-second and peak memory, beside a rival.
 	cd tests/peers && npm ci --no-audit --no-fund

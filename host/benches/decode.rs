@@ -104,7 +104,7 @@ fn main() {
         tokens: Tokens::default(),
         dead_letters: Arc::new(Ring::default()),
         status: Arc::new(Silent),
-        is_loop: |_| false,
+        is_loop: Arc::new(|_| false),
         clock: system_clock,
     };
     let router =

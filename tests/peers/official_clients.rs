@@ -134,7 +134,7 @@ impl Setting {
             components::exporter("json")?.display(),
             lines.path().display(),
         );
-        let mut command = HostCommand::run()?
+        let mut command = HostCommand::new("run")?
             .config(&config)?
             .env("LANGFUSE_BASE_URL", &langfuse.url())
             .env("LANGFUSE_PUBLIC_KEY", "pk-lf-test")

@@ -1,5 +1,11 @@
 //! Recorded events come out as they went in.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed helper of a test is a failed test"
+)]
+
 use std::fs;
 use std::path::Path;
 

@@ -364,10 +364,10 @@ fn model(span: &Span, generation_usage: GenerationUsage, sink: &mut impl Attribu
             sink.json_as_text(wire::MODEL_PARAMETERS, parameters);
         }
     }
-    if is_call || is_own_generation {
-        if let Some(time) = call.completion_start_time {
-            sink.text(wire::COMPLETION_START_TIME, iso(time).as_str());
-        }
+    if (is_call || is_own_generation)
+        && let Some(time) = call.completion_start_time
+    {
+        sink.text(wire::COMPLETION_START_TIME, iso(time).as_str());
     }
     if (is_call || is_own_generation || span.span_type == "rag_embedding")
         && let Some(tokens) = &call.usage

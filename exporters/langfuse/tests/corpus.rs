@@ -1,5 +1,11 @@
 //! What we write for the recorded events, beside what the official exporter wrote for them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed helper of a test is a failed test"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,11 @@
 //! Requests and what becomes of their items, with a stand-in for the backend.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed helper of a test is a failed test"
+)]
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

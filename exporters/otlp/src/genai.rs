@@ -371,25 +371,43 @@ pub fn has_named_attributes(span_type: &str) -> bool {
 type Field = (&'static str, &'static str);
 
 fn fields_of(span_type: &str) -> Option<&'static [Field]> {
-    Some(match span_type {
-        "agent_run" => &[
+    let (_, fields) = NAMED_ATTRIBUTES
+        .iter()
+        .find(|(types, _)| types.contains(&span_type))?;
+    Some(fields)
+}
+
+/// Span types, and the attributes that have a name of their own in them.
+const NAMED_ATTRIBUTES: &[(&[&str], &[Field])] = &[
+    (
+        &["agent_run"],
+        &[
             ("conversationId", "gen_ai.conversation.id"),
             ("instructions", "gen_ai.system_instructions"),
             ("availableTools", "gen_ai.tool.definitions"),
             ("maxSteps", "mastra.agent_run.max_steps"),
         ],
-        "tool_call" | "provider_tool_call" | "client_tool_call" => &[
+    ),
+    (
+        &["tool_call", "provider_tool_call", "client_tool_call"],
+        &[
             ("toolDescription", "gen_ai.tool.description"),
             ("toolType", "gen_ai.tool.type"),
         ],
-        "mcp_tool_call" => &[
+    ),
+    (
+        &["mcp_tool_call"],
+        &[
             ("toolDescription", "gen_ai.tool.description"),
             ("toolType", "gen_ai.tool.type"),
             ("mcpServer", "server.address"),
             ("mcpServer", "mastra.mcp_tool_call.server_name"),
             ("serverVersion", "mastra.mcp_tool_call.server_version"),
         ],
-        "mcp_server_request" => &[
+    ),
+    (
+        &["mcp_server_request"],
+        &[
             ("mcpMethod", "mcp.method.name"),
             ("mcpProtocolVersion", "mcp.protocol.version"),
             ("mcpServer", "mastra.mcp_server_request.server_name"),
@@ -398,23 +416,38 @@ fn fields_of(span_type: &str) -> Option<&'static [Field]> {
             ("clientName", "mastra.mcp_server_request.client_name"),
             ("clientVersion", "mastra.mcp_server_request.client_version"),
         ],
-        "model_step" => &[
+    ),
+    (
+        &["model_step"],
+        &[
             ("stepIndex", "mastra.model_step.step_index"),
             ("isContinued", "mastra.model_step.is_continued"),
         ],
-        "rag_embedding" => &[
+    ),
+    (
+        &["rag_embedding"],
+        &[
             ("dimensions", "gen_ai.embeddings.dimension.count"),
             ("dimensions", "mastra.rag_embedding.dimensions"),
             ("mode", "mastra.rag_embedding.mode"),
             ("inputCount", "mastra.rag_embedding.input_count"),
         ],
-        "workflow_run" => &[("status", "mastra.workflow_run.status")],
-        "workflow_step" => &[
+    ),
+    (
+        &["workflow_run"],
+        &[("status", "mastra.workflow_run.status")],
+    ),
+    (
+        &["workflow_step"],
+        &[
             ("status", "mastra.workflow_step.status"),
             ("entryDescription", "mastra.workflow_step.entry_description"),
             ("entryMetadata", "mastra.workflow_step.entry_metadata"),
         ],
-        "workflow_conditional" => &[
+    ),
+    (
+        &["workflow_conditional"],
+        &[
             (
                 "conditionCount",
                 "mastra.workflow_conditional.condition_count",
@@ -437,14 +470,20 @@ fn fields_of(span_type: &str) -> Option<&'static [Field]> {
                 "mastra.workflow_conditional.entry_metadata",
             ),
         ],
-        "workflow_conditional_eval" => &[
+    ),
+    (
+        &["workflow_conditional_eval"],
+        &[
             (
                 "conditionIndex",
                 "mastra.workflow_conditional_eval.condition_index",
             ),
             ("result", "mastra.workflow_conditional_eval.result"),
         ],
-        "workflow_parallel" => &[
+    ),
+    (
+        &["workflow_parallel"],
+        &[
             ("branchCount", "mastra.workflow_parallel.branch_count"),
             ("parallelSteps", "mastra.workflow_parallel.parallel_steps"),
             ("entryId", "mastra.workflow_parallel.entry_id"),
@@ -454,7 +493,10 @@ fn fields_of(span_type: &str) -> Option<&'static [Field]> {
             ),
             ("entryMetadata", "mastra.workflow_parallel.entry_metadata"),
         ],
-        "workflow_loop" => &[
+    ),
+    (
+        &["workflow_loop"],
+        &[
             ("loopType", "mastra.workflow_loop.loop_type"),
             ("iteration", "mastra.workflow_loop.iteration"),
             ("totalIterations", "mastra.workflow_loop.total_iterations"),
@@ -463,7 +505,10 @@ fn fields_of(span_type: &str) -> Option<&'static [Field]> {
             ("entryDescription", "mastra.workflow_loop.entry_description"),
             ("entryMetadata", "mastra.workflow_loop.entry_metadata"),
         ],
-        "workflow_sleep" => &[
+    ),
+    (
+        &["workflow_sleep"],
+        &[
             ("durationMs", "mastra.workflow_sleep.duration_ms"),
             ("untilDate", "mastra.workflow_sleep.until_date"),
             ("sleepType", "mastra.workflow_sleep.sleep_type"),
@@ -474,7 +519,10 @@ fn fields_of(span_type: &str) -> Option<&'static [Field]> {
             ),
             ("entryMetadata", "mastra.workflow_sleep.entry_metadata"),
         ],
-        "workflow_wait_event" => &[
+    ),
+    (
+        &["workflow_wait_event"],
+        &[
             ("eventName", "mastra.workflow_wait_event.event_name"),
             ("timeoutMs", "mastra.workflow_wait_event.timeout_ms"),
             ("eventReceived", "mastra.workflow_wait_event.event_received"),
@@ -483,9 +531,8 @@ fn fields_of(span_type: &str) -> Option<&'static [Field]> {
                 "mastra.workflow_wait_event.wait_duration_ms",
             ),
         ],
-        _ => return None,
-    })
-}
+    ),
+];
 
 /// The conventions' name of a provider, else the given one in lower case.
 fn provider_name(provider: &str) -> Cow<'static, str> {

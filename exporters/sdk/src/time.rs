@@ -29,7 +29,7 @@ impl IsoTime {
 pub fn iso(unix_nanos: u64) -> IsoTime {
     let below_second = unix_nanos % SECOND;
     let milliseconds = below_second / 1_000_000;
-    let has_rest = below_second % 1_000_000 != 0;
+    let has_rest = !below_second.is_multiple_of(1_000_000);
     let seconds = unix_nanos / SECOND;
     let (year, month, day) = civil_from_days(seconds / 86_400);
     let of_day = seconds % 86_400;

@@ -306,6 +306,10 @@ fn refusals(refused: Vec<lifecycle::SettingError>) -> Vec<SettingError> {
 
 /// A batch's records, by signal; one of the lists is filled.
 #[derive(Default)]
+#[expect(
+    clippy::vec_box,
+    reason = "a decoded record is boxed already; unboxing would copy it"
+)]
 struct Decoded<'a> {
     spans: Vec<Box<crate::event::records::Span<'a>>>,
     logs: Vec<Box<crate::event::records::Log<'a>>>,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -169,7 +168,7 @@ fn grouping(grouping: &plugin::Grouping) -> Grouping {
             max_wait,
             max_spans,
         } => Grouping::WholeTrace {
-            max_wait: Duration::from(*max_wait),
+            max_wait: *max_wait,
             max_spans: *max_spans,
         },
     }

@@ -5,6 +5,11 @@
 //! that differs must be listed in the exporter's `differences.json`, by its exact path, with both values and the reason;
 //! an entry that is not needed is an error, as is a share of equal leaves below the bound.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "`Value[key]` answers null for what is not there"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -161,6 +166,10 @@ impl Comparison {
     ///
     /// # Errors
     /// Everything that is wrong, at once.
+    #[expect(
+        clippy::print_stdout,
+        reason = "the share is for people who read the test's output"
+    )]
     pub fn check(&self, file: &Path, recording: &str) -> anyhow::Result<()> {
         println!(
             "{recording}: {} of {} leaves equal, {:.1} %",

@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod backend;
 pub mod client;
 pub mod components;
+pub mod corpus;
 pub mod fixtures;
 pub mod host;
 pub mod mutate;
