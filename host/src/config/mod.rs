@@ -262,6 +262,8 @@ pub struct ExporterHttp {
     pub ca_file: Option<PathBuf>,
     /// `client_cert` and `client_key`, PEM files.
     pub client_certificate: Option<ClientCertificate>,
+    /// `compression`
+    pub compression: Compress,
 }
 
 impl fmt::Debug for ExporterHttp {
@@ -273,8 +275,21 @@ impl fmt::Debug for ExporterHttp {
             .field("proxy", &self.proxy.as_ref().and_then(Url::host_str))
             .field("ca_file", &self.ca_file)
             .field("client_certificate", &self.client_certificate)
+            .field("compression", &self.compression)
             .finish()
     }
+}
+
+/// `compression`: whether request bodies are compressed when the component asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compress {
+    /// `auto`: except for a backend on this machine, where it costs time and saves nothing.
+    #[default]
+    Auto,
+    /// `always`
+    Always,
+    /// `never`
+    Never,
 }
 
 /// A client certificate: both files are there or neither.

@@ -13,10 +13,10 @@ use super::read::{Found, Section, text_of};
 use super::tree::{Kind, Node};
 use super::units::{show_duration, show_size};
 use super::{
-    AcceptedToken, Batch, ClientCertificate, ComponentRef, Config, Delivery, Discovery, Endpoint,
-    ExporterConfig, ExporterHttp, ExporterId, ExporterQueue, HttpReceiver, Limits, OnFull,
-    OnUnknownOutcome, Plugins, Position, RawSettings, Receivers, Retry, Secret, SendingQueue,
-    SignalChoice, Storage, defaults, id,
+    AcceptedToken, Batch, ClientCertificate, ComponentRef, Compress, Config, Delivery, Discovery,
+    Endpoint, ExporterConfig, ExporterHttp, ExporterId, ExporterQueue, HttpReceiver, Limits,
+    OnFull, OnUnknownOutcome, Plugins, Position, RawSettings, Receivers, Retry, Secret,
+    SendingQueue, SignalChoice, Storage, defaults, id,
 };
 use crate::event::Signal;
 use crate::event::records::Instrument;
@@ -501,6 +501,12 @@ fn http(mut section: Section<'_>, timeout: Duration, problems: &Problems) -> Exp
     let key = section.text("client_key");
     let max_response_body_bytes =
         section.size("max_response_body_size", defaults::MAX_RESPONSE_BODY_BYTES);
+    let choices = [
+        ("auto", Compress::Auto),
+        ("always", Compress::Always),
+        ("never", Compress::Never),
+    ];
+    let compression = section.choice("compression", Compress::Auto, &choices);
     let client_certificate = match (cert, key) {
         (Some(cert), Some(key)) => Some(ClientCertificate {
             cert_file: PathBuf::from(cert.value),
@@ -525,6 +531,7 @@ fn http(mut section: Section<'_>, timeout: Duration, problems: &Problems) -> Exp
         proxy,
         ca_file,
         client_certificate,
+        compression,
     }
 }
 

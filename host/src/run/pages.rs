@@ -1,14 +1,14 @@
 //! The pages beside the receivers: `/healthz`, `/readyz` with a reason for each exporter, `/metrics`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::report;
+use super::{Pools, report};
 use crate::deliver::Delivery;
 use crate::deliver::status::{State, Status};
 use crate::event::Signal;
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Pages {
     queue: MemoryQueue,
     delivery: Arc<Mutex<Delivery>>,
-    pools: Arc<BTreeMap<String, Pool>>,
+    pools: Arc<Pools>,
     counts: Arc<Counts>,
     start_time_seconds: f64,
 }
@@ -38,7 +38,7 @@ impl Pages {
     pub(super) fn new(
         queue: MemoryQueue,
         delivery: Arc<Mutex<Delivery>>,
-        pools: Arc<BTreeMap<String, Pool>>,
+        pools: Arc<Pools>,
         counts: Arc<Counts>,
     ) -> Self {
         let now = SystemTime::now()
@@ -74,9 +74,10 @@ impl PageSource for Pages {
     fn ready(&self) -> Page {
         let now = Instant::now();
         let statuses = self.statuses();
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
         let reasons: BTreeMap<&String, String> = statuses
             .iter()
-            .filter_map(|(id, status)| Some((id, not_ready(status, self.pools.get(id), now)?)))
+            .filter_map(|(id, status)| Some((id, not_ready(status, pools.get(id), now)?)))
             .collect();
         let states: BTreeMap<&String, &str> = statuses
             .iter()
