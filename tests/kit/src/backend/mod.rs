@@ -6,6 +6,7 @@
 
 pub mod behaviour;
 mod body;
+pub mod cloud;
 pub mod datadog;
 pub mod langfuse;
 mod message;
@@ -14,6 +15,7 @@ pub mod schema;
 mod server;
 #[cfg(test)]
 mod tests;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
