@@ -31,9 +31,8 @@ pub struct Settings {
     pub access_token: String,
     /// Mastra project; part of the path.
     pub project_id: Option<String>,
-    /// Origin of the platform.
-    #[serde(default = "default_endpoint")]
-    pub endpoint: String,
+    /// Origin of the platform, unless it is [`DEFAULT_ENDPOINT`].
+    pub endpoint: Option<String>,
     /// Origin, or whole URL ending in `/spans/publish`. The other signals follow it.
     pub traces_endpoint: Option<String>,
     /// Origin, or whole URL ending in `/logs/publish`.
@@ -44,10 +43,6 @@ pub struct Settings {
     pub scores_endpoint: Option<String>,
     /// Origin, or whole URL ending in `/feedback/publish`.
     pub feedback_endpoint: Option<String>,
-}
-
-fn default_endpoint() -> String {
-    DEFAULT_ENDPOINT.to_owned()
 }
 
 /// What the host is told of the settings.
@@ -68,9 +63,8 @@ pub fn schema() -> SettingsSchema {
         )
         .with(
             Setting::uri("endpoint")
-                .about("Origin of the platform, or of another host.")
-                .env(&["CLOUD_BASE_URL"])
-                .default_text(DEFAULT_ENDPOINT),
+                .about("Origin of another host, in place of https://observability.mastra.ai.")
+                .env(&["CLOUD_BASE_URL"]),
         )
         .with(
             Setting::uri("traces_endpoint")
@@ -149,7 +143,11 @@ impl Settings {
         let traces = some(&self.traces_endpoint);
         let traces_url = match &traces {
             Some(text) => resolve("traces_endpoint", text, Signal::Traces, true),
-            None => resolve("endpoint", &self.endpoint, Signal::Traces, false),
+            None => {
+                let endpoint = some(&self.endpoint);
+                let endpoint = endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT);
+                resolve("endpoint", endpoint, Signal::Traces, false)
+            }
         };
         let stem = traces_url
             .strip_suffix("/spans/publish")

@@ -34,7 +34,8 @@ impl Exporter for Cloud {
         let description = Description::new("cloud", env!("CARGO_PKG_VERSION"), config::schema())
             .limits(config::MAX_ITEMS, config::MAX_BYTES)
             // The official client sends whole batches again; the platform knows records by their ids.
-            .idempotent(Signals::ALL);
+            .idempotent(Signals::ALL)
+            .host(wire::DEFAULT_ENDPOINT);
         config::URL_SETTINGS
             .iter()
             .fold(description, |description, setting| {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use mastra_exporter_sdk::http::{Compression, HttpError, Request, Response};
 use mastra_exporter_sdk::json::JsonText;
-use mastra_exporter_sdk::outcome::{ItemResult, SendOutcome, SendResult, Statuses, with_skipped};
+use mastra_exporter_sdk::outcome::{SendResult, Statuses, with_skipped};
+use mastra_exporter_sdk::parts;
 
 use crate::config::Config;
 use crate::mapping::metrics::{Place, Points};
@@ -71,38 +72,21 @@ pub fn metrics(config: &Config, points: &Points) -> SendResult {
         .iter()
         .filter(|place| !matches!(place, Place::Nowhere(_)))
         .collect();
-    with_skipped(skipped.collect(), |_| {
-        match (
-            sent.contains(&&Place::Distributions),
-            sent.contains(&&Place::Series),
-        ) {
-            (true, false) => distributions(),
-            (false, _) => series(),
-            (true, true) => both(&sent, distributions(), series),
-        }
+    let items = |wanted: Place| -> Vec<usize> {
+        let places = sent.iter().enumerate();
+        places
+            .filter(|(_, place)| ***place == wanted)
+            .map(|(index, _)| index)
+            .collect()
+    };
+    let parts = [Place::Distributions, Place::Series].map(|place| (items(place), place));
+    let parts = parts.into_iter().filter(|(items, _)| !items.is_empty());
+    with_skipped(skipped.collect(), |count| {
+        parts::send(count, parts, |place| match place {
+            Place::Distributions => distributions(),
+            _ => series(),
+        })
     })
-}
-
-/// Puts the answers of both requests together. While nothing is stored, an answer about a whole request is one about the
-/// whole batch; once the first is stored, the second's items come again alone.
-fn both(sent: &[&Place], first: SendResult, second: impl FnOnce() -> SendResult) -> SendResult {
-    let SendOutcome::AllItems(first_fate) = first.outcome else {
-        return first;
-    };
-    let second = second();
-    let second_fate = match second.outcome {
-        SendOutcome::AllItems(fate) => fate,
-        _ if first_fate != ItemResult::Delivered => return second,
-        _ => ItemResult::Retry("the other metrics of the batch are stored".to_owned()),
-    };
-    let fates = sent.iter().map(|place| match place {
-        Place::Distributions => first_fate.clone(),
-        _ => second_fate.clone(),
-    });
-    SendResult {
-        outcome: SendOutcome::PerItem(fates.collect()),
-        not_before: second.not_before.or(first.not_before),
-    }
 }
 
 fn post(config: &Config, url: String) -> Request {

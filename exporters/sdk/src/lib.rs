@@ -64,6 +64,7 @@ pub mod json;
 pub mod log;
 pub mod outcome;
 pub mod output;
+pub mod parts;
 pub mod raw;
 pub mod records;
 pub mod settings;

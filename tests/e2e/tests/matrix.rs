@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 async fn matrix(output: &str) -> anyhow::Result<Finished> {
     let plugins = tempfile::tempdir()?;
     components::directory(
-        &["cloud", "datadog", "json", "langfuse", "webhook"],
+        &["cloud", "datadog", "json", "langfuse", "sentry", "webhook"],
         plugins.path(),
     )?;
     let command = HostCommand::new("matrix")?
@@ -27,6 +27,7 @@ async fn the_matrix_as_json_is_exactly_what_the_components_export() -> anyhow::R
         {"name": "datadog", "signals": ["traces", "logs", "metrics", "scores", "feedback"]},
         {"name": "json", "signals": ["traces", "logs", "metrics", "scores", "feedback"]},
         {"name": "langfuse", "signals": ["traces", "logs", "scores", "feedback"]},
+        {"name": "sentry", "signals": ["traces", "logs", "metrics", "feedback"]},
         {"name": "webhook", "signals": ["traces", "logs", "metrics", "scores", "feedback"]},
     ]});
     assert_eq!(shown, wanted);

@@ -12,6 +12,7 @@ pub mod langfuse;
 mod message;
 pub mod otlp;
 pub mod schema;
+pub mod sentry;
 mod server;
 #[cfg(test)]
 mod tests;

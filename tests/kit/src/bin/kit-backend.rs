@@ -8,6 +8,7 @@ use clap::{Parser, ValueEnum};
 use kit::backend::cloud::Cloud;
 use kit::backend::datadog::Datadog;
 use kit::backend::langfuse::{Ingestion, Langfuse};
+use kit::backend::sentry::Sentry;
 use kit::backend::webhook::Webhook;
 use kit::backend::{Backend, RecordEverything, Recorded, Sink, behaviour};
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,6 +42,8 @@ enum Vendor {
     Langfuse,
     /// An older Langfuse that still serves the ingestion batch.
     LangfuseLegacy,
+    /// Sentry; project 42, key pubkey123.
+    Sentry,
     /// A receiver of webhooks at /events; authorization `Bearer hook-token`.
     Webhook,
     /// Anything: answers 200 and keeps every request in memory.
@@ -75,6 +78,7 @@ async fn main() -> anyhow::Result<()> {
 async fn start(args: &Args) -> anyhow::Result<Backend> {
     match args.fake {
         Vendor::Cloud => Backend::start_at(Cloud::default(), args.port).await,
+        Vendor::Sentry => Backend::start_at(Sentry::default(), args.port).await,
         Vendor::Webhook => Backend::start_at(Webhook::default(), args.port).await,
         Vendor::Datadog => Backend::start_at(Datadog::default(), args.port).await,
         Vendor::Langfuse => Backend::start_at(Langfuse::default(), args.port).await,
