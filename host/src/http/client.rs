@@ -212,8 +212,12 @@ impl Client {
     /// `Invalid` and `Denied` are the operator's to mend. `Unreachable` (the name cannot be resolved now) is no reason
     /// not to start: dialling checks again.
     pub async fn check_target(&self, url: &str) -> Result<(), HttpError> {
-        let url = Url::parse(url)
+        let mut url = Url::parse(url)
             .map_err(|error| HttpError::Invalid(format!("the URL cannot be read: {error}")))?;
+        // A setting may be a URL with a user, such as a DSN; only requests must not have one.
+        if url.set_username("").is_err() || url.set_password(None).is_err() {
+            return Err(HttpError::Invalid("the URL has no host".to_owned()));
+        }
         let target = self.inner.policy.check_url(&url)?;
         if self.inner.policy.is_proxied {
             return Ok(());

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 async fn matrix(output: &str) -> anyhow::Result<Finished> {
     let plugins = tempfile::tempdir()?;
-    components::directory(&["json", "langfuse"], plugins.path())?;
+    components::directory(
+        &["cloud", "datadog", "json", "langfuse", "sentry", "webhook"],
+        plugins.path(),
+    )?;
     let command = HostCommand::new("matrix")?
         .arg("--plugins-dir")
         .arg(plugins.path())
@@ -20,8 +23,12 @@ async fn matrix(output: &str) -> anyhow::Result<Finished> {
 async fn the_matrix_as_json_is_exactly_what_the_components_export() -> anyhow::Result<()> {
     let shown: Value = serde_json::from_str(&matrix("json").await?.stdout)?;
     let wanted = json!({"exporters": [
+        {"name": "cloud", "signals": ["traces", "logs", "metrics", "scores", "feedback"]},
+        {"name": "datadog", "signals": ["traces", "logs", "metrics", "scores", "feedback"]},
         {"name": "json", "signals": ["traces", "logs", "metrics", "scores", "feedback"]},
         {"name": "langfuse", "signals": ["traces", "logs", "scores", "feedback"]},
+        {"name": "sentry", "signals": ["traces", "logs", "metrics", "feedback"]},
+        {"name": "webhook", "signals": ["traces", "logs", "metrics", "scores", "feedback"]},
     ]});
     assert_eq!(shown, wanted);
     Ok(())

@@ -6,13 +6,17 @@
 
 pub mod behaviour;
 mod body;
+pub mod cloud;
+pub mod datadog;
 pub mod langfuse;
 mod message;
 pub mod otlp;
 pub mod schema;
+pub mod sentry;
 mod server;
 #[cfg(test)]
 mod tests;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
