@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use mastra_exporter_sdk::json::JsonText;
 use mastra_exporter_sdk::raw::{Kind, kind};
 use mastra_exporter_sdk::records::{Correlation, FeedbackItem, FeedbackValue, Score};
+use mastra_llm::judgement::{first_name, is_thumb, thumb};
 
 use crate::config::Config;
 use crate::wire::{self, ScoreValue, Subject};
@@ -110,22 +111,8 @@ fn some_text(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.is_empty())
 }
 
-fn first_name<'a>(names: &[Option<&'a str>], otherwise: &'a str) -> &'a str {
-    names
-        .iter()
-        .copied()
-        .flatten()
-        .find(|name| !name.is_empty())
-        .unwrap_or(otherwise)
-}
-
-/// Whether the feedback is a thumb.
-fn is_thumbs(feedback_type: &str) -> bool {
-    feedback_type.to_ascii_lowercase().starts_with("thumb")
-}
-
 fn number_value(feedback_type: &str, number: f64) -> ScoreValue<'static> {
-    if is_thumbs(feedback_type) && (number == 1.0 || number == 0.0 || number == -1.0) {
+    if is_thumb(feedback_type) && (number == 1.0 || number == 0.0 || number == -1.0) {
         ScoreValue::Boolean(number == 1.0)
     } else {
         ScoreValue::Numeric(number)
@@ -134,18 +121,8 @@ fn number_value(feedback_type: &str, number: f64) -> ScoreValue<'static> {
 
 /// The value, and the whole text when the value could not hold it.
 fn text_value<'a>(feedback_type: &str, text: &'a str) -> (ScoreValue<'a>, Option<&'a str>) {
-    if is_thumbs(feedback_type) {
-        match text.to_lowercase().as_str() {
-            "up" | "thumbs_up" | "thumbs-up" | "positive" | "like" | "true" | "1" | "yes"
-            | "👍" => {
-                return (ScoreValue::Boolean(true), None);
-            }
-            "down" | "thumbs_down" | "thumbs-down" | "negative" | "dislike" | "false" | "0"
-            | "-1" | "no" | "👎" => {
-                return (ScoreValue::Boolean(false), None);
-            }
-            _ => {}
-        }
+    if let Some(is_up) = thumb(text).filter(|_| is_thumb(feedback_type)) {
+        return (ScoreValue::Boolean(is_up), None);
     }
     let is_label =
         !text.contains(char::is_whitespace) && text.chars().nth(MAX_LABEL_CHARS).is_none();

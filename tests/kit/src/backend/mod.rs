@@ -6,6 +6,7 @@
 
 pub mod behaviour;
 mod body;
+pub mod braintrust;
 pub mod langfuse;
 mod message;
 pub mod otlp;

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+use kit::backend::braintrust::Braintrust;
 use kit::backend::langfuse::{Ingestion, Langfuse};
 use kit::backend::{Backend, RecordEverything, Recorded, Sink, behaviour};
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,6 +31,8 @@ struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Vendor {
+    /// Braintrust; the key is sk-bt-test.
+    Braintrust,
     /// Langfuse's cloud; the keys are pk-lf-test and sk-lf-test.
     Langfuse,
     /// An older Langfuse that still serves the ingestion batch.
@@ -65,6 +68,7 @@ async fn main() -> anyhow::Result<()> {
 
 async fn start(args: &Args) -> anyhow::Result<Backend> {
     match args.fake {
+        Vendor::Braintrust => Backend::start_at(Braintrust::default(), args.port).await,
         Vendor::Langfuse => Backend::start_at(Langfuse::default(), args.port).await,
         Vendor::LangfuseLegacy => {
             Backend::start_at(
