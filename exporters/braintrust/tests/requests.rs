@@ -1,6 +1,7 @@
 //! Requests and what becomes of their items, with a stand-in for the backend.
 
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a failed helper of a test is a failed test"

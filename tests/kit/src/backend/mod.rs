@@ -8,6 +8,7 @@ pub mod behaviour;
 mod body;
 pub mod braintrust;
 pub mod langfuse;
+pub mod langsmith;
 mod message;
 pub mod otlp;
 pub mod schema;

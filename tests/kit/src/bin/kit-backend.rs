@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use kit::backend::braintrust::Braintrust;
 use kit::backend::langfuse::{Ingestion, Langfuse};
+use kit::backend::langsmith::LangSmith;
 use kit::backend::{Backend, RecordEverything, Recorded, Sink, behaviour};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -37,6 +38,8 @@ enum Vendor {
     Langfuse,
     /// An older Langfuse that still serves the ingestion batch.
     LangfuseLegacy,
+    /// LangSmith; the key is lsv2_pt_test.
+    Langsmith,
     /// Anything: answers 200 and keeps every request in memory.
     Record,
     /// Anything: answers 200, counts, and keeps nothing. The fastest.
@@ -80,6 +83,7 @@ async fn start(args: &Args) -> anyhow::Result<Backend> {
             )
             .await
         }
+        Vendor::Langsmith => Backend::start_at(LangSmith::default(), args.port).await,
         Vendor::Record => Backend::start_at(RecordEverything, args.port).await,
         Vendor::Sink => Backend::start_at(Sink, args.port).await,
     }
