@@ -11,6 +11,7 @@ pub mod langfuse;
 pub mod langsmith;
 mod message;
 pub mod otlp;
+pub mod posthog;
 pub mod schema;
 mod server;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use clap::{Parser, ValueEnum};
 use kit::backend::braintrust::Braintrust;
 use kit::backend::langfuse::{Ingestion, Langfuse};
 use kit::backend::langsmith::LangSmith;
+use kit::backend::posthog::PostHog;
 use kit::backend::{Backend, RecordEverything, Recorded, Sink, behaviour};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -40,6 +41,8 @@ enum Vendor {
     LangfuseLegacy,
     /// LangSmith; the key is lsv2_pt_test.
     Langsmith,
+    /// PostHog; the token is phc_test.
+    Posthog,
     /// Anything: answers 200 and keeps every request in memory.
     Record,
     /// Anything: answers 200, counts, and keeps nothing. The fastest.
@@ -84,6 +87,7 @@ async fn start(args: &Args) -> anyhow::Result<Backend> {
             .await
         }
         Vendor::Langsmith => Backend::start_at(LangSmith::default(), args.port).await,
+        Vendor::Posthog => Backend::start_at(PostHog::default(), args.port).await,
         Vendor::Record => Backend::start_at(RecordEverything, args.port).await,
         Vendor::Sink => Backend::start_at(Sink, args.port).await,
     }
