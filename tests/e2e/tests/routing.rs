@@ -6,6 +6,7 @@ use kit::backend::langsmith::{self, LangSmith};
 use kit::backend::posthog::{self, PostHog};
 use kit::backend::{Backend, Behaviour, Which};
 use kit::components;
+use kit::fixtures::{awkward, ndjson};
 
 struct Backends {
     braintrust: Backend,
@@ -22,8 +23,8 @@ impl Backends {
         })
     }
 
-    /// All three, posthog with feedback only.
-    fn config(&self) -> anyhow::Result<Config> {
+    /// All three; posthog with these signals.
+    fn config(&self, posthog_signals: &str) -> anyhow::Result<Config> {
         let braintrust = format!(
             "endpoint: \"{}\", api_key: sk-bt-test",
             self.braintrust.url()
@@ -41,14 +42,14 @@ impl Backends {
             )
             .exporter("langsmith", &components::exporter("langsmith")?, &langsmith)
             .exporter("posthog", &components::exporter("posthog")?, &posthog)
-            .with("signals: [feedback]"))
+            .with(&format!("signals: [{posthog_signals}]")))
     }
 }
 
 #[tokio::test]
 async fn the_right_events_reach_the_right_backends_and_no_others() -> anyhow::Result<()> {
     let backends = Backends::start().await?;
-    let finished = run_with_input(&backends.config()?, recorded_events()?)?
+    let finished = run_with_input(&backends.config("feedback")?, recorded_events()?)?
         .finish()
         .await?;
     finished.expect_code(0)?;
@@ -78,7 +79,7 @@ async fn the_right_events_reach_the_right_backends_and_no_others() -> anyhow::Re
 async fn a_backend_that_is_down_is_alone_with_it() -> anyhow::Result<()> {
     let backends = Backends::start().await?;
     backends.langsmith.on(Which::all(), Behaviour::status(503));
-    let finished = run_with_input(&backends.config()?, recorded_events()?)?
+    let finished = run_with_input(&backends.config("feedback")?, recorded_events()?)?
         .args(["--timeout", "5s"])
         .finish()
         .await?;
@@ -88,5 +89,36 @@ async fn a_backend_that_is_down_is_alone_with_it() -> anyhow::Result<()> {
     assert_eq!(accounts.of("braintrust", "traces")?.delivered, 56);
     assert_eq!(accounts.of("posthog", "feedback")?.delivered, 3);
     assert!(backends.langsmith.stored(langsmith::RUN).is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn awkward_events_are_taken_or_filtered_by_every_backend() -> anyhow::Result<()> {
+    let backends = Backends::start().await?;
+    let good = awkward().into_iter().filter(|case| !case.is_refused);
+    let events: Vec<_> = good.map(|case| case.event).collect();
+    let finished = run_with_input(
+        &backends.config("traces, logs, scores, feedback")?,
+        ndjson(&events),
+    )?
+    .finish()
+    .await?;
+    finished.expect_code(0)?;
+    let accounts = accounts(&finished)?;
+    for exporter in accounts.exporters() {
+        for signal in accounts.signals(exporter) {
+            let account = accounts.of(exporter, signal)?;
+            let settled = account.delivered + account.filtered;
+            assert_eq!(account.received, settled, "{exporter} {signal}");
+        }
+    }
+    for backend in [&backends.braintrust, &backends.langsmith, &backends.posthog] {
+        let refused: Vec<_> = backend
+            .requests()
+            .into_iter()
+            .filter_map(|recorded| recorded.refused)
+            .collect();
+        assert!(refused.is_empty(), "{refused:?}");
+    }
     Ok(())
 }
