@@ -68,7 +68,7 @@ fn assert_golden(name: &str, requests: &[Request]) {
             })
         })
         .collect();
-    kit::golden::assert_golden(&path, &Value::Array(written));
+    kit::golden::check(&path, &Value::Array(written)).unwrap();
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use kit::backend::Fake;
-use kit::golden::assert_golden;
+use kit::golden;
 use langsmith_exporter::LangSmith;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
 use mastra_exporter_sdk::http::{Auth, HttpError, Request, Response};
@@ -62,7 +62,7 @@ fn golden(name: &str, requests: &[Request]) {
             serde_json::from_str(&body).unwrap_or_else(|_| body.split("\r\n").collect());
         json!({"verb": request.verb, "url": request.url, "headers": request.headers, "body": body})
     });
-    assert_golden(&file, &written.collect());
+    golden::check(&file, &written.collect()).unwrap();
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What trackers of language-model calls have in common and OpenTelemetry has not: metadata made of layers, chat messages,
-//! judgements of people, money and time in seconds. Pure; called by the mappings of the exporters.
+//! names of judgements, money and time in seconds. Pure; called by the mappings of the exporters.
 
 pub mod chat;
 pub mod cost;

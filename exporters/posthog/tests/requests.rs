@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use kit::backend::Fake;
-use kit::golden::assert_golden;
+use kit::golden;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
 use mastra_exporter_sdk::http::{Auth, Compression, HttpError, Request, Response};
 use mastra_exporter_sdk::records::{DelayScope, ItemResult, SendOutcome, SendResult, SpanPhase};
@@ -57,7 +57,7 @@ fn golden(name: &str, requests: &[Request]) {
             "compression": request.compression.map(|compression| format!("{compression:?}")), "body": body(request),
         })
     });
-    assert_golden(&file, &written.collect());
+    golden::check(&file, &written.collect()).unwrap();
 }
 
 #[test]

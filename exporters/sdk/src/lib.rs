@@ -57,6 +57,7 @@
 
 mod bindings;
 mod exporter;
+pub mod feedback;
 pub mod http;
 pub mod ids;
 pub mod json;

@@ -1,32 +1,31 @@
-//! Compares what is written with a file that people have looked at. Called by the exporters' tests.
+//! Golden files: what a test wrote, compared with what it wrote when somebody looked at it. Keys are sorted, so that the
+//! order of writing is free. `UPDATE_GOLDEN=1` rewrites the files; review them as code.
+//!
+//! Called by the exporters' tests.
 
-#![expect(
-    clippy::missing_panics_doc,
-    reason = "a failed comparison is a failed test"
-)]
-
-use std::fs;
 use std::path::Path;
 
+use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-/// Compares with a file; `UPDATE_GOLDEN=1` rewrites it. Members are compared and written in the order of their names.
-pub fn assert_golden(file: &Path, value: &Value) {
-    let mut text = serde_json::to_string_pretty(&sorted(value)).unwrap_or_default();
+/// Compares a value with the file.
+///
+/// # Errors
+/// When they differ, or the file cannot be read or written.
+pub fn check(file: &Path, value: &Value) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(&sorted(value))?;
     text.push('\n');
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        assert!(
-            fs::write(file, &text).is_ok(),
-            "cannot write {}",
-            file.display()
-        );
+        std::fs::write(file, &text).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    let golden = fs::read_to_string(file).unwrap_or_default();
-    assert!(
+    let golden = std::fs::read_to_string(file)
+        .with_context(|| format!("{} is missing; UPDATE_GOLDEN=1 writes it", file.display()))?;
+    ensure!(
         golden == text,
         "{} differs; UPDATE_GOLDEN=1 rewrites it",
         file.display()
     );
+    Ok(())
 }
 
 fn sorted(value: &Value) -> Value {
@@ -41,18 +40,5 @@ fn sorted(value: &Value) -> Value {
         }
         Value::Array(elements) => elements.iter().map(sorted).collect(),
         other => other.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn members_are_sorted_at_every_depth_and_elements_are_not() {
-        let value = sorted(&json!({"b": [{"d": 1, "c": 2}, 0], "a": null}));
-        assert_eq!(value.to_string(), r#"{"a":null,"b":[{"c":2,"d":1},0]}"#);
     }
 }

@@ -4,10 +4,11 @@
 //! Braintrust's scores are numbers from 0 to 1. A judgement that is one becomes a score of its name. Any other is told in
 //! the comment and kept in the feedback's metadata under `value`.
 
+use mastra_exporter_sdk::feedback::thumb;
 use mastra_exporter_sdk::ids;
 use mastra_exporter_sdk::json::JsonText;
 use mastra_exporter_sdk::records::{FeedbackItem, FeedbackValue, Score};
-use mastra_llm::judgement::{first_name, is_thumb, thumb};
+use mastra_llm::judgement::first_name;
 use mastra_llm::merged::Merged;
 
 use crate::wire::{self, Feedback, Row};
@@ -76,14 +77,10 @@ pub fn feedback(item: &FeedbackItem) -> Result<Judgement<'_>, &'static str> {
         .text_if("feedbackSource", item.feedback_source.as_ref())
         .text_if("feedbackUserId", item.feedback_user_id.as_ref())
         .text_if("sourceId", item.source_id.as_ref());
-    let is_thumb = is_thumb(&item.feedback_type);
-    let value = match &item.value {
-        FeedbackValue::Number(number) if is_thumb && *number == -1.0 => Opinion::Share(0.0),
-        FeedbackValue::Number(number) => Opinion::of_number(*number),
-        FeedbackValue::Text(text) => match thumb(text).filter(|_| is_thumb) {
-            Some(is_up) => Opinion::Share(f64::from(u8::from(is_up))),
-            None => Opinion::Words(text),
-        },
+    let value = match (thumb(item), &item.value) {
+        (Some(is_up), _) => Opinion::Share(f64::from(u8::from(is_up))),
+        (None, FeedbackValue::Number(number)) => Opinion::of_number(*number),
+        (None, FeedbackValue::Text(text)) => Opinion::Words(text),
     };
     judgement(
         &Subject {

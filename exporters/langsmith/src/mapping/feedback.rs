@@ -1,8 +1,9 @@
 //! Scores and feedback as LangSmith's feedback on runs. What is about a whole trace is about its root run.
 
+use mastra_exporter_sdk::feedback::thumb;
 use mastra_exporter_sdk::ids;
 use mastra_exporter_sdk::records::{Correlation, Entity, FeedbackItem, FeedbackValue, Score};
-use mastra_llm::judgement::{first_name, is_thumb, thumb};
+use mastra_llm::judgement::first_name;
 use mastra_llm::merged::Merged;
 
 use super::ancestry::{root_run_id, run_id};
@@ -51,12 +52,10 @@ pub fn feedback(item: &FeedbackItem) -> Result<Feedback<'_>, &'static str> {
         .text_if("feedbackSource", item.feedback_source.as_ref())
         .text_if("feedbackUserId", item.feedback_user_id.as_ref())
         .text_if("sourceId", item.source_id.as_ref());
-    let verdict = match &item.value {
-        FeedbackValue::Number(number) => Verdict::Number(*number),
-        FeedbackValue::Text(text) => match thumb(text).filter(|_| is_thumb(&item.feedback_type)) {
-            Some(is_up) => Verdict::Thumb(text, is_up),
-            None => Verdict::Words(text),
-        },
+    let verdict = match (thumb(item), &item.value) {
+        (_, FeedbackValue::Number(number)) => Verdict::Number(*number),
+        (Some(is_up), FeedbackValue::Text(text)) => Verdict::Thumb(text, is_up),
+        (None, FeedbackValue::Text(text)) => Verdict::Words(text),
     };
     Ok(Feedback {
         id: uuid(&item.feedback_id),
