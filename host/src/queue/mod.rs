@@ -18,6 +18,7 @@
 //! [`TakeLimits::busy_lanes`]: crate::deliver::source::TakeLimits::busy_lanes
 
 pub mod accounts;
+mod core;
 mod cursor;
 mod log;
 pub mod memory;
