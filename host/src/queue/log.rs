@@ -45,6 +45,18 @@ pub(crate) trait Stored: Clone {
     fn size_bytes(&self) -> u64;
     fn lane(&self) -> u64;
     fn received_at(&self) -> u64;
+
+    /// The file that it lies in, and how much it takes there; `None` if in none.
+    fn home(&self) -> Option<(u32, u64)> {
+        None
+    }
+}
+
+/// What of a file the log still needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Home {
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Stored for Arc<Event> {
@@ -151,6 +163,8 @@ pub(crate) struct Log<E> {
     pub(crate) used_bytes: u64,
     /// Of the used bytes, those of events that only cursors with `DropOldest` wait for.
     pub(crate) droppable_bytes: u64,
+    /// By file.
+    pub(crate) homes: BTreeMap<u32, Home>,
 }
 
 impl<E> Default for Log<E> {
@@ -160,6 +174,7 @@ impl<E> Default for Log<E> {
             events: 0,
             used_bytes: 0,
             droppable_bytes: 0,
+            homes: BTreeMap::new(),
         }
     }
 }
@@ -201,6 +216,11 @@ impl<E: Stored> Log<E> {
         else {
             return;
         };
+        if let Some((file, bytes)) = event.home() {
+            let home = self.homes.entry(file).or_default();
+            home.events += 1;
+            home.bytes += bytes;
+        }
         *slot = Slot {
             event: Some(event),
             pins,
@@ -275,7 +295,7 @@ impl<E: Stored> Log<E> {
         segment.slots.get(slot_index(sequence))?.event.as_ref()
     }
 
-    /// The same, to change what does not count: where it lies.
+    /// The same, to change what does not count.
     pub(crate) fn get_mut(&mut self, signal: Signal, sequence: u64) -> Option<&mut E> {
         let segment = self
             .streams
@@ -283,6 +303,21 @@ impl<E: Stored> Log<E> {
             .segments
             .get_mut(&(sequence / SEGMENT_SLOTS))?;
         segment.slots.get_mut(slot_index(sequence))?.event.as_mut()
+    }
+
+    /// The event lies elsewhere now.
+    pub(crate) fn relocate(&mut self, signal: Signal, sequence: u64, to: E) {
+        let Some(event) = self.get_mut(signal, sequence) else {
+            return;
+        };
+        let to_home = to.home();
+        let old = std::mem::replace(event, to);
+        leave_home(&mut self.homes, &old);
+        if let Some((file, bytes)) = to_home {
+            let home = self.homes.entry(file).or_default();
+            home.events += 1;
+            home.bytes += bytes;
+        }
     }
 
     /// One more cursor is owed the event.
@@ -323,6 +358,9 @@ impl<E: Stored> Log<E> {
             return None;
         }
         let freed = slot.event.take();
+        if let Some(event) = &freed {
+            leave_home(&mut self.homes, event);
+        }
         segment.live -= 1;
         self.events -= 1;
         self.used_bytes -= cost;
@@ -331,6 +369,18 @@ impl<E: Stored> Log<E> {
             stream.segments.remove(&number);
         }
         freed
+    }
+}
+
+fn leave_home(homes: &mut BTreeMap<u32, Home>, event: &impl Stored) {
+    if let Some((file, bytes)) = event.home()
+        && let Some(home) = homes.get_mut(&file)
+    {
+        home.events -= 1;
+        home.bytes -= bytes;
+        if home.events == 0 {
+            homes.remove(&file);
+        }
     }
 }
 

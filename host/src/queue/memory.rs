@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::accounts::ExporterAccounts;
+use super::accounts::{DropReason, ExporterAccounts};
 use super::core::{Bounds, Core, Pending};
 use super::repeats::RepeatWindow;
 use super::{Appended, CursorOptions, Queue, QueueError, QueueReport};
@@ -216,7 +216,9 @@ impl Cursor for MemoryCursor {
                 continue;
             };
             if let (Some(entry), Some(kind)) = (state.cursors.get_mut(id), letter.kind) {
-                entry.state.count_evicted(kind.signal(), 1);
+                entry
+                    .state
+                    .count_evicted(kind.signal(), 1, DropReason::DeadLettersFull);
             }
         }
         drop(guard);

@@ -12,7 +12,7 @@
 //!   straggler does not pin what came after it.
 //! - *Held events* are taken events; they count as queued, and wait again when the cursor is opened again.
 //!
-//! [`memory`] is the implementation without a disk.
+//! [`durable`] keeps all of it on disk; [`memory`] is the implementation without one. What both do alike is in `core`.
 //!
 //! [`Cursor`]: crate::deliver::source::Cursor
 //! [`TakeLimits::busy_lanes`]: crate::deliver::source::TakeLimits::busy_lanes
@@ -20,10 +20,13 @@
 pub mod accounts;
 mod core;
 mod cursor;
+pub mod durable;
 mod log;
 pub mod memory;
 mod ranges;
 mod repeats;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
