@@ -258,10 +258,11 @@ impl CursorState {
             .map(|(sequence, event)| (sequence, event.clone()))
             .collect();
         let reader = self.readers.get_mut(signal);
-        reader.untaken = RangeSet::of(from, SEQUENCE_END);
+        reader.untaken = RangeSet::of(next, SEQUENCE_END);
         for (sequence, event) in kept {
             reader.account.received += 1;
             if self.route.decide(event.kind()) == Decision::Deliver {
+                reader.untaken.insert(sequence, sequence + 1);
                 log.pin(signal, sequence, self.on_full);
                 reader.account.queued += 1;
                 reader.waiting.items += 1;

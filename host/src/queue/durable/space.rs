@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::format::{self, RecordType};
 use super::letters::{Description, Letter};
@@ -18,6 +18,7 @@ use super::state::{Place, Segment};
 use super::writer::Writer;
 use crate::deliver::dead_letter::DeadLetter;
 use crate::event::{Event, Signal, Source};
+use crate::queue::QueueError;
 use crate::queue::accounts::DropReason;
 use crate::queue::core::DropNote;
 use crate::queue::log::Stored as _;
@@ -74,7 +75,11 @@ impl Writer {
 
     /// Moves aside until the frame fits under the disk bound; refuses its groups if it cannot.
     pub(super) fn make_disk_room(&mut self) {
-        let bound = self.inner.settings.max_disk_bytes;
+        let settings = self.inner.settings;
+        // Settlements and snapshots may still be written when groups may not.
+        let bound = settings
+            .max_disk_bytes
+            .saturating_sub(settings.segment_bytes());
         loop {
             let emptiest = {
                 let state = self.inner.lock();
@@ -96,7 +101,13 @@ impl Writer {
                 _ => Err("the disk bound is reached".to_owned()),
             };
             if let Err(cause) = moved {
-                return self.refuse_groups(&cause);
+                warn!(cause, "The queue has no room on the disk.");
+                let used_bytes = self.inner.lock().disk_bytes();
+                return self.refuse_groups(&QueueError::Full {
+                    used_bytes,
+                    capacity_bytes: settings.max_disk_bytes,
+                    retry_after: settings.retry_after,
+                });
             }
         }
     }

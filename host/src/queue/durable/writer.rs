@@ -363,7 +363,9 @@ impl Writer {
         if let Err(cause) = self.write_frame() {
             let cause = format!("{cause} ({})", self.directory.display());
             error!(cause, "The queue could not write.");
-            self.refuse_groups(&cause);
+            self.refuse_groups(&QueueError::Store {
+                cause: cause.clone(),
+            });
             let is_broken = self.inner.lock().broken.is_some();
             if is_broken || self.write_rest().is_err() {
                 self.fail_all(&cause);
@@ -506,17 +508,18 @@ impl Writer {
     }
 
     /// Refuses the groups of the frame.
-    pub(super) fn refuse_groups(&mut self, cause: &str) {
+    pub(super) fn refuse_groups(&mut self, error: &QueueError) {
         let admitted = self.frame.take_groups();
         self.inner.lock().core.repeats.undo();
         for admitted in admitted {
-            let cause = cause.to_owned();
-            let _gone = admitted.reply.send(Err(QueueError::Store { cause }));
+            let _gone = admitted.reply.send(Err(error.clone()));
         }
     }
 
     fn fail_all(&mut self, cause: &str) {
-        self.refuse_groups(cause);
+        self.refuse_groups(&QueueError::Store {
+            cause: cause.to_owned(),
+        });
         for settled in std::mem::take(&mut self.frame.settled) {
             let _gone = settled.reply.send(Err(CursorError::Store {
                 exporter: settled.exporter.to_string(),

@@ -291,7 +291,8 @@ async fn torn_last_write_is_cut_off_and_what_was_acknowledged_stays() {
     let path = newest(&directory);
     let whole = fs::read(&path).expect("reads");
     let end = u64::try_from(whole.len()).expect("small");
-    for length in (acknowledged..end).step_by(37) {
+    // Up to eight bytes of padding may be missing from a write that is whole.
+    for length in (acknowledged..end - 8).step_by(37) {
         let copy = TempDir::new().expect("made");
         for name in [
             "format",
