@@ -15,25 +15,28 @@ pub enum DropReason {
     QueueFull,
     /// The exporter was further behind than its `max_lag_bytes`.
     MaxLag,
-    /// Its dead letter was pushed out by newer ones.
+    /// Its dead letter was pushed out by newer ones, or had become too old.
     DeadLettersFull,
     /// The operator removed it from the dead letters.
     Purged,
     /// The exporter no longer takes the signal.
     SignalRemoved,
-    /// The operator removed the exporter's cursor.
+    /// The operator removed the exporter's cursor, or nobody used it for longer than it is kept.
     Forgotten,
+    /// Its record could not be read from the disk, or not as it was written.
+    Corrupt,
 }
 
 impl DropReason {
     /// All reasons, in the order of the metric labels.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::QueueFull,
         Self::MaxLag,
         Self::DeadLettersFull,
         Self::Purged,
         Self::SignalRemoved,
         Self::Forgotten,
+        Self::Corrupt,
     ];
 
     /// The label in reports and metrics.
@@ -46,6 +49,7 @@ impl DropReason {
             Self::Purged => "purged",
             Self::SignalRemoved => "signal_removed",
             Self::Forgotten => "forgotten",
+            Self::Corrupt => "corrupt",
         }
     }
 }
@@ -130,7 +134,7 @@ mod tests {
         for (position, reason) in DropReason::ALL.into_iter().enumerate() {
             assert_eq!(dropped.by(reason), position as u64 + 1);
         }
-        assert_eq!(dropped.total(), 21);
+        assert_eq!(dropped.total(), 28);
         let names: std::collections::BTreeSet<_> =
             DropReason::ALL.into_iter().map(DropReason::name).collect();
         assert_eq!(names.len(), DropReason::ALL.len());

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 
 use super::accounts::{Account, DropReason, ExporterAccounts};
-use super::log::{Log, SEQUENCE_END, sequence, token};
+use super::log::{Log, SEQUENCE_END, Stored, sequence, token};
 use super::ranges::RangeSet;
 use super::{CursorOptions, CursorReport, OnFull, StartAt};
 use crate::deliver::source::{Fate, Settlement, TakeLimits, Tokens, Waiting};
 use crate::event::per_signal::PerSignal;
-use crate::event::{Event, EventKind, Signal};
-use crate::plugin::guest::BatchItem;
+use crate::event::signal_set::SignalSet;
+use crate::event::{EventKind, Signal};
 use crate::route::{Decision, Route};
 
 /// How many events of busy lanes a take looks past.
@@ -29,6 +29,14 @@ struct Reader {
     waiting: Waiting,
     taken_bytes: u64,
     account: Account,
+}
+
+/// What of a cursor's place in one stream is kept on disk.
+#[derive(Debug)]
+pub(crate) struct SavedReader {
+    /// Not settled, taken or not; the last range is open.
+    pub(crate) pending: RangeSet,
+    pub(crate) account: Account,
 }
 
 /// What was new of one event kind in a group.
@@ -54,7 +62,7 @@ pub(crate) struct CursorState {
 
 impl CursorState {
     /// A cursor that is not known yet.
-    pub(crate) fn new(options: CursorOptions, log: &mut Log) -> Self {
+    pub(crate) fn new<E: Stored>(options: CursorOptions, log: &mut Log<E>) -> Self {
         let mut state = Self {
             route: options.route,
             on_full: options.on_full,
@@ -70,7 +78,7 @@ impl CursorState {
 
     /// Opens the cursor again: what was taken waits, and pending events are judged by the new route and policy. Returns
     /// what is no longer needed.
-    pub(crate) fn reopen(&mut self, options: CursorOptions, log: &mut Log) -> Vec<Arc<Event>> {
+    pub(crate) fn reopen<E: Stored>(&mut self, options: CursorOptions, log: &mut Log<E>) -> Vec<E> {
         self.generation += 1;
         let mut garbage = Vec::new();
         let old_signals = self.route.signals();
@@ -119,7 +127,7 @@ impl CursorState {
     }
 
     /// Lets go of everything; the accounts then count it as dropped.
-    pub(crate) fn forget(mut self, log: &mut Log) -> (ExporterAccounts, Vec<Arc<Event>>) {
+    pub(crate) fn forget<E: Stored>(mut self, log: &mut Log<E>) -> (ExporterAccounts, Vec<E>) {
         let mut garbage = Vec::new();
         for signal in self.route.signals().iter() {
             let pending = self.pending(signal, log);
@@ -133,8 +141,113 @@ impl CursorState {
         (self.accounts(), garbage)
     }
 
+    /// What is to be kept of the cursor.
+    pub(crate) fn saved(&self) -> Vec<(Signal, SavedReader)> {
+        let of_reader = |(signal, reader): (Signal, &Reader)| {
+            let mut pending = reader.untaken.clone();
+            for (start, end) in reader.taken.iter() {
+                pending.insert(start, end);
+            }
+            let account = reader.account;
+            (signal, SavedReader { pending, account })
+        };
+        self.readers.iter().map(of_reader).collect()
+    }
+
+    /// A cursor that was kept. Nothing waits before [`Self::recount`].
+    pub(crate) fn restored(
+        options: CursorOptions,
+        readers: impl Iterator<Item = (Signal, SavedReader)>,
+    ) -> Self {
+        let mut state = Self {
+            route: options.route,
+            on_full: options.on_full,
+            max_lag_bytes: options.max_lag_bytes,
+            generation: 0,
+            readers: PerSignal::default(),
+        };
+        for (signal, saved) in readers {
+            let reader = state.readers.get_mut(signal);
+            reader.untaken = saved.pending;
+            reader.account = saved.account;
+        }
+        state
+    }
+
+    /// Whether the cursor is owed the event: it wants the kind, and has not settled it.
+    pub(crate) fn is_owed(&self, kind: EventKind, sequence: u64) -> bool {
+        let reader = self.readers.get(kind.signal());
+        self.wants(kind) && (reader.untaken.contains(sequence) || reader.taken.contains(sequence))
+    }
+
+    /// Counts what waits of a restored cursor, and makes the accounts add up: what was received and is nowhere was lost.
+    /// Returns how many events that are.
+    pub(crate) fn recount<E: Stored>(&mut self, log: &Log<E>) -> u64 {
+        let mut lost = 0;
+        for signal in Signal::ALL {
+            let pending = self.pending(signal, log);
+            let reader = self.readers.get_mut(signal);
+            reader.waiting.items = pending.len() as u64;
+            reader.waiting.bytes = pending.iter().map(|(_, _, bytes)| bytes).sum();
+            let account = &mut reader.account;
+            account.queued = reader.waiting.items;
+            let ended = account.delivered
+                + account.filtered
+                + account.dead_lettered
+                + account.dropped.total();
+            let known = ended + account.queued;
+            let missing = account.received.saturating_sub(known);
+            account.dropped.add(DropReason::Corrupt, missing);
+            account.received = account.received.max(known);
+            lost += missing;
+        }
+        lost
+    }
+
+    /// Gives up an event that cannot be read, taken or not. Returns false if it is not pending.
+    pub(crate) fn lose<E: Stored>(
+        &mut self,
+        log: &mut Log<E>,
+        signal: Signal,
+        sequence: u64,
+    ) -> bool {
+        if !self.has_taken(signal, sequence) {
+            return self.drop_waiting(log, signal, sequence, DropReason::Corrupt);
+        }
+        let bytes = log.get(signal, sequence).map_or(0, Stored::size_bytes);
+        let reader = self.readers.get_mut(signal);
+        reader.taken.remove(sequence, sequence + 1);
+        reader.taken_bytes -= bytes;
+        reader.account.queued -= 1;
+        reader.account.dropped.add(DropReason::Corrupt, 1);
+        log.unpin(signal, sequence, self.on_full);
+        true
+    }
+
+    /// An event at this place is not for this cursor.
+    pub(crate) fn skip(&mut self, signal: Signal, sequence: u64) {
+        self.readers
+            .get_mut(signal)
+            .untaken
+            .remove(sequence, sequence + 1);
+    }
+
+    /// A dead letter waits again, at this place.
+    pub(crate) fn revive(&mut self, signal: Signal, bytes: u64) {
+        let reader = self.readers.get_mut(signal);
+        reader.waiting.items += 1;
+        reader.waiting.bytes += bytes;
+        reader.account.queued += 1;
+        reader.account.dead_lettered = reader.account.dead_lettered.saturating_sub(1);
+    }
+
+    /// The signals that the exporter has.
+    pub(crate) fn signals(&self) -> SignalSet {
+        self.route.signals()
+    }
+
     /// Starts to read a signal.
-    fn begin(&mut self, signal: Signal, start: StartAt, log: &mut Log) {
+    fn begin<E: Stored>(&mut self, signal: Signal, start: StartAt, log: &mut Log<E>) {
         let next = log.next(signal);
         let from = match start {
             StartAt::Head => next,
@@ -142,17 +255,18 @@ impl CursorState {
         };
         let kept: Vec<_> = log
             .live(signal, from, next)
-            .map(|(sequence, event)| (sequence, Arc::clone(event)))
+            .map(|(sequence, event)| (sequence, event.clone()))
             .collect();
         let reader = self.readers.get_mut(signal);
-        reader.untaken = RangeSet::of(from, SEQUENCE_END);
+        reader.untaken = RangeSet::of(next, SEQUENCE_END);
         for (sequence, event) in kept {
             reader.account.received += 1;
-            if self.route.decide(event.kind) == Decision::Deliver {
+            if self.route.decide(event.kind()) == Decision::Deliver {
+                reader.untaken.insert(sequence, sequence + 1);
                 log.pin(signal, sequence, self.on_full);
                 reader.account.queued += 1;
                 reader.waiting.items += 1;
-                reader.waiting.bytes += event.size_bytes() as u64;
+                reader.waiting.bytes += event.size_bytes();
             } else {
                 reader.account.filtered += 1;
             }
@@ -160,14 +274,14 @@ impl CursorState {
     }
 
     /// Everything of a signal that waits or is taken, rising.
-    fn pending(&self, signal: Signal, log: &Log) -> Vec<(u64, EventKind, u64)> {
+    fn pending<E: Stored>(&self, signal: Signal, log: &Log<E>) -> Vec<(u64, EventKind, u64)> {
         let reader = self.readers.get(signal);
         log.live(signal, 0, log.next(signal))
             .filter(|(sequence, _)| {
                 reader.untaken.contains(*sequence) || reader.taken.contains(*sequence)
             })
-            .filter(|(_, event)| self.wants(event.kind))
-            .map(|(sequence, event)| (sequence, event.kind, event.size_bytes() as u64))
+            .filter(|(_, event)| self.wants(event.kind()))
+            .map(|(sequence, event)| (sequence, event.kind(), event.size_bytes()))
             .collect()
     }
 
@@ -229,19 +343,19 @@ impl CursorState {
     }
 
     /// Gives out the oldest waiting events of a signal.
-    pub(crate) fn take(
+    pub(crate) fn take<E: Stored>(
         &mut self,
-        log: &Log,
+        log: &Log<E>,
         signal: Signal,
         limits: TakeLimits<'_>,
-    ) -> Vec<BatchItem> {
+    ) -> Vec<(u64, E)> {
         let route = self.route;
         let reader = self.readers.get_mut(signal);
         let head = log.next(signal);
         let expected = usize::try_from(reader.waiting.items)
             .unwrap_or(usize::MAX)
             .min(limits.max_items);
-        let mut items: Vec<BatchItem> = Vec::with_capacity(expected);
+        let mut items: Vec<(u64, E)> = Vec::with_capacity(expected);
         // What was walked over and given out, or is not there for this cursor: no longer untaken.
         let mut walked: Vec<(u64, u64)> = Vec::new();
         let (mut bytes, mut looked_past, mut from, mut is_full) = (0, 0, 0, false);
@@ -249,18 +363,18 @@ impl CursorState {
             let end = end.min(head);
             let (mut walk_start, mut walk_end) = (start, end);
             for (sequence, event) in log.live(signal, start, end) {
-                if route.decide(event.kind) != Decision::Deliver {
+                if route.decide(event.kind()) != Decision::Deliver {
                     continue;
                 }
-                let size = event.size_bytes();
-                let fits = items.is_empty() || bytes + size <= limits.max_bytes;
+                let size = usize::try_from(event.size_bytes()).unwrap_or(usize::MAX);
+                let fits = items.is_empty() || size <= limits.max_bytes.saturating_sub(bytes);
                 if items.len() >= limits.max_items || !fits || looked_past >= LOOK_PAST {
                     (walk_end, is_full) = (sequence, true);
                     break;
                 }
                 if limits
                     .busy_lanes
-                    .is_some_and(|lanes| lanes.contains(&event.lane))
+                    .is_some_and(|lanes| lanes.contains(&event.lane()))
                 {
                     walked.push((walk_start, sequence));
                     walk_start = sequence + 1;
@@ -268,10 +382,7 @@ impl CursorState {
                     continue;
                 }
                 bytes += size;
-                items.push(BatchItem {
-                    token: token(signal, sequence),
-                    event: Arc::clone(event),
-                });
+                items.push((token(signal, sequence), event.clone()));
             }
             walked.push((walk_start, walk_end));
             if end == head {
@@ -282,7 +393,11 @@ impl CursorState {
         for (start, end) in walked {
             reader.untaken.remove(start, end);
         }
-        for run in Tokens::runs(items.iter().filter_map(|item| sequence(signal, item.token))) {
+        for run in Tokens::runs(
+            items
+                .iter()
+                .filter_map(|(token, _)| sequence(signal, *token)),
+        ) {
             reader.taken.insert(run.first, run.last + 1);
         }
         reader.waiting.items -= items.len() as u64;
@@ -325,13 +440,18 @@ impl CursorState {
     }
 
     /// Makes taken ranges wait again.
-    pub(crate) fn release(&mut self, log: &Log, signal: Signal, ranges: &[(u64, u64)]) {
+    pub(crate) fn release<E: Stored>(
+        &mut self,
+        log: &Log<E>,
+        signal: Signal,
+        ranges: &[(u64, u64)],
+    ) {
         let reader = self.readers.get_mut(signal);
         for &(start, end) in ranges {
             reader.taken.remove(start, end);
             reader.untaken.insert(start, end);
             for (_, event) in log.live(signal, start, end) {
-                let bytes = event.size_bytes() as u64;
+                let bytes = event.size_bytes();
                 reader.waiting.items += 1;
                 reader.waiting.bytes += bytes;
                 reader.taken_bytes -= bytes;
@@ -341,13 +461,13 @@ impl CursorState {
 
     /// Acknowledges and counts. `ranges` are those of the settlement's parts, in order; `bury` gets every dead letter.
     /// Returns what is no longer needed.
-    pub(crate) fn settle(
+    pub(crate) fn settle<E: Stored>(
         &mut self,
-        log: &mut Log,
+        log: &mut Log<E>,
         settlement: &Settlement,
         ranges: &[(u64, u64)],
-        mut bury: impl FnMut(&Event, &Arc<str>, u32),
-    ) -> Vec<Arc<Event>> {
+        mut bury: impl FnMut(u64, &E, &Arc<str>, u32),
+    ) -> Vec<E> {
         let signal = settlement.signal;
         let reader = self.readers.get_mut(signal);
         let mut garbage = Vec::new();
@@ -361,37 +481,38 @@ impl CursorState {
                 Fate::DeadLettered { reason, attempts } => {
                     reader.account.dead_lettered += events;
                     log.live(signal, start, end)
-                        .for_each(|(_, event)| bury(event, reason, *attempts));
+                        .for_each(|(sequence, event)| bury(sequence, event, reason, *attempts));
                 }
             }
             for sequence in start..end {
                 reader.taken_bytes -= log
                     .get(signal, sequence)
-                    .map_or(0, |event| event.size_bytes() as u64);
+                    .map_or(0, |event| event.size_bytes());
                 garbage.extend(log.unpin(signal, sequence, self.on_full));
             }
         }
         garbage
     }
 
-    /// Gives up a waiting event. Returns it if nobody else needs it.
-    pub(crate) fn drop_waiting(
+    /// Gives up a waiting event. Returns false if it does not wait.
+    pub(crate) fn drop_waiting<E: Stored>(
         &mut self,
-        log: &mut Log,
+        log: &mut Log<E>,
         signal: Signal,
         sequence: u64,
         reason: DropReason,
-    ) -> Option<Arc<Event>> {
-        let (kind, bytes) = log
-            .get(signal, sequence)
-            .map(|event| (event.kind, event.size_bytes() as u64))?;
+    ) -> bool {
+        let place = log.get(signal, sequence);
+        let Some((kind, bytes)) = place.map(|event| (event.kind(), event.size_bytes())) else {
+            return false;
+        };
         let route = self.route;
         if route.decide(kind) != Decision::Deliver {
-            return None;
+            return false;
         }
         let reader = self.readers.get_mut(signal);
         if !reader.untaken.contains(sequence) {
-            return None;
+            return false;
         }
         // What follows and is not there for this cursor goes along, so that drops leave no gaps behind.
         let range_end = reader
@@ -401,7 +522,7 @@ impl CursorState {
         let next_wanted = log
             .live(signal, sequence + 1, range_end)
             .find_map(|(next, event)| {
-                (route.decide(event.kind) == Decision::Deliver).then_some(next)
+                (route.decide(event.kind()) == Decision::Deliver).then_some(next)
             });
         let end = next_wanted.unwrap_or(range_end);
         reader.untaken.remove(sequence, end);
@@ -409,17 +530,20 @@ impl CursorState {
         reader.waiting.bytes -= bytes;
         reader.account.queued -= 1;
         reader.account.dropped.add(reason, 1);
-        log.unpin(signal, sequence, self.on_full)
+        log.unpin(signal, sequence, self.on_full);
+        true
     }
 
-    /// Gives up the oldest waiting event. Returns false if none waits.
-    pub(crate) fn drop_oldest(&mut self, log: &mut Log, reason: DropReason) -> bool {
-        let Some((signal, sequence, _)) = self.oldest_waiting(log) else {
-            return false;
-        };
+    /// Gives up the oldest waiting event, and says which; `None` if none waits.
+    pub(crate) fn drop_oldest<E: Stored>(
+        &mut self,
+        log: &mut Log<E>,
+        reason: DropReason,
+    ) -> Option<(Signal, u64)> {
+        let (signal, sequence, _) = self.oldest_waiting(log)?;
         self.readers.get_mut(signal).untaken.remove(0, sequence);
         self.drop_waiting(log, signal, sequence, reason);
-        true
+        Some((signal, sequence))
     }
 
     /// Whether an event is given out and without a fate.
@@ -428,7 +552,7 @@ impl CursorState {
     }
 
     /// The oldest waiting event: its signal, sequence number and time of receipt.
-    fn oldest_waiting(&self, log: &Log) -> Option<(Signal, u64, u64)> {
+    fn oldest_waiting<E: Stored>(&self, log: &Log<E>) -> Option<(Signal, u64, u64)> {
         let oldest_of = |signal: Signal| {
             let reader = self.readers.get(signal);
             let is_waiting = |sequence: &u64| reader.untaken.contains(*sequence);
@@ -437,8 +561,8 @@ impl CursorState {
                 .next_from(0)
                 .filter(|_| reader.waiting.items > 0)?;
             log.live(signal, start, log.next(signal))
-                .find(|(sequence, event)| self.wants(event.kind) && is_waiting(sequence))
-                .map(|(sequence, event)| (signal, sequence, event.received_at))
+                .find(|(sequence, event)| self.wants(event.kind()) && is_waiting(sequence))
+                .map(|(sequence, event)| (signal, sequence, event.received_at()))
         };
         self.route
             .signals()
@@ -448,10 +572,10 @@ impl CursorState {
     }
 
     /// The oldest event that waits or is taken: its time of receipt.
-    fn oldest_received_at(&self, log: &Log) -> Option<u64> {
+    fn oldest_received_at<E: Stored>(&self, log: &Log<E>) -> Option<u64> {
         let oldest_taken = self.route.signals().iter().filter_map(|signal| {
             let (start, _) = self.readers.get(signal).taken.next_from(0)?;
-            log.get(signal, start).map(|event| event.received_at)
+            log.get(signal, start).map(|event| event.received_at())
         });
         let oldest_waiting = self
             .oldest_waiting(log)
@@ -459,13 +583,13 @@ impl CursorState {
         oldest_taken.chain(oldest_waiting).min()
     }
 
-    /// Dead letters that were pushed out are dropped events.
-    pub(crate) fn count_evicted(&mut self, signal: Signal, events: u64) {
+    /// Dead letters that are no longer kept are dropped events.
+    pub(crate) fn count_evicted(&mut self, signal: Signal, events: u64, reason: DropReason) {
         let account = &mut self.readers.get_mut(signal).account;
         // Letters of an exporter that was forgotten meanwhile are not in its new accounts.
         let events = events.min(account.dead_lettered);
         account.dead_lettered -= events;
-        account.dropped.add(DropReason::DeadLettersFull, events);
+        account.dropped.add(reason, events);
     }
 
     /// The accounts of the signals that the exporter has, and of those it had and got events of.
@@ -480,7 +604,7 @@ impl CursorState {
     }
 
     /// See [`CursorReport`].
-    pub(crate) fn report(&self, log: &Log) -> CursorReport {
+    pub(crate) fn report<E: Stored>(&self, log: &Log<E>) -> CursorReport {
         CursorReport {
             accounts: self.accounts(),
             lag_bytes: self.lag_bytes(),

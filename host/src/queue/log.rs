@@ -1,6 +1,7 @@
-//! The log in memory: five streams of numbered slots, and for each event how many cursors it is still owed to.
+//! The log as it is kept in memory: five streams of numbered slots, and for each event how many cursors it is still owed
+//! to. A slot holds the event itself or, for a log on disk, where it lies ([`Stored`]).
 //!
-//! Knows nothing of cursors but their number; `memory` keeps the two in step. An event is freed when its last pin goes,
+//! Knows nothing of cursors but their number; `core` keeps the two in step. An event is freed when its last pin goes,
 //! and a segment of slots when its last event is, so that one straggler costs a segment and no more.
 
 use std::collections::BTreeMap;
@@ -8,9 +9,10 @@ use std::sync::Arc;
 
 use super::OnFull;
 use crate::event::per_signal::PerSignal;
-use crate::event::{Event, Signal};
+use crate::event::{Event, EventKind, Signal};
 
-/// Counted for each event on top of its payload: the `Event`, its slot, its key in the repeat window.
+/// Counted for each event on top of its payload: the `Event`, its slot, its key in the repeat window; or on disk the
+/// record's header and its line in the segment's index.
 pub(crate) const EVENT_OVERHEAD_BYTES: u64 = 160;
 
 /// Slots that are freed together.
@@ -36,9 +38,48 @@ pub(crate) const fn sequence(signal: Signal, token: u64) -> Option<u64> {
     }
 }
 
+/// What a slot holds of an event.
+pub(crate) trait Stored: Clone {
+    fn kind(&self) -> EventKind;
+    /// Of the payload.
+    fn size_bytes(&self) -> u64;
+    fn lane(&self) -> u64;
+    fn received_at(&self) -> u64;
+
+    /// The file that it lies in, and how much it takes there; `None` if in none.
+    fn home(&self) -> Option<(u32, u64)> {
+        None
+    }
+}
+
+/// What of a file the log still needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Home {
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Stored for Arc<Event> {
+    fn kind(&self) -> EventKind {
+        self.kind
+    }
+
+    fn size_bytes(&self) -> u64 {
+        Event::size_bytes(self) as u64
+    }
+
+    fn lane(&self) -> u64 {
+        self.lane
+    }
+
+    fn received_at(&self) -> u64 {
+        self.received_at
+    }
+}
+
 /// What an event takes of the queue's bound.
-pub(crate) fn cost(event: &Event) -> u64 {
-    event.size_bytes() as u64 + EVENT_OVERHEAD_BYTES
+pub(crate) fn cost(event: &impl Stored) -> u64 {
+    event.size_bytes() + EVENT_OVERHEAD_BYTES
 }
 
 /// How many cursors an event is owed to, by what they do when the queue is full.
@@ -74,63 +115,129 @@ impl Pins {
 }
 
 #[derive(Debug)]
-struct Slot {
+struct Slot<E> {
     /// Gone once nobody is owed it.
-    event: Option<Arc<Event>>,
+    event: Option<E>,
     pins: Pins,
 }
 
-#[derive(Debug, Default)]
-struct Segment {
-    slots: Vec<Slot>,
+#[derive(Debug)]
+struct Segment<E> {
+    slots: Vec<Slot<E>>,
     live: u32,
     /// Of the live ones, those that only cursors with `DropOldest` wait for.
     droppable: u32,
 }
 
-#[derive(Debug, Default)]
-struct Stream {
+impl<E> Default for Segment<E> {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            live: 0,
+            droppable: 0,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Stream<E> {
     next: u64,
     /// By sequence number divided by [`SEGMENT_SLOTS`].
-    segments: BTreeMap<u64, Segment>,
+    segments: BTreeMap<u64, Segment<E>>,
+}
+
+impl<E> Default for Stream<E> {
+    fn default() -> Self {
+        Self {
+            next: 0,
+            segments: BTreeMap::new(),
+        }
+    }
 }
 
 /// See the module.
-#[derive(Debug, Default)]
-pub(crate) struct Log {
-    streams: PerSignal<Stream>,
+#[derive(Debug)]
+pub(crate) struct Log<E> {
+    streams: PerSignal<Stream<E>>,
     pub(crate) events: u64,
     pub(crate) used_bytes: u64,
     /// Of the used bytes, those of events that only cursors with `DropOldest` wait for.
     pub(crate) droppable_bytes: u64,
+    /// By file.
+    pub(crate) homes: BTreeMap<u32, Home>,
 }
 
-impl Log {
+impl<E> Default for Log<E> {
+    fn default() -> Self {
+        Self {
+            streams: PerSignal::default(),
+            events: 0,
+            used_bytes: 0,
+            droppable_bytes: 0,
+            homes: BTreeMap::new(),
+        }
+    }
+}
+
+impl<E: Stored> Log<E> {
     /// The sequence number that the signal's next event gets.
     pub(crate) fn next(&self, signal: Signal) -> u64 {
         self.streams.get(signal).next
     }
 
     /// Appends an event that somebody is owed.
-    pub(crate) fn push(&mut self, event: Arc<Event>, pins: Pins) {
+    pub(crate) fn push(&mut self, event: E, pins: Pins) {
+        let signal = event.kind().signal();
+        let sequence = self.next(signal);
+        self.restore(signal, sequence, event, pins);
+        self.streams.get_mut(signal).next = sequence + 1;
+    }
+
+    /// Puts an event at a place where none is.
+    pub(crate) fn restore(&mut self, signal: Signal, sequence: u64, event: E, pins: Pins) {
         let cost = cost(&event);
+        let segment = self
+            .streams
+            .get_mut(signal)
+            .segments
+            .entry(sequence / SEGMENT_SLOTS)
+            .or_default();
+        let index = slot_index(sequence);
+        while segment.slots.len() <= index {
+            segment.slots.push(Slot {
+                event: None,
+                pins: Pins::default(),
+            });
+        }
+        let Some(slot) = segment
+            .slots
+            .get_mut(index)
+            .filter(|slot| slot.event.is_none())
+        else {
+            return;
+        };
+        if let Some((file, bytes)) = event.home() {
+            let home = self.homes.entry(file).or_default();
+            home.events += 1;
+            home.bytes += bytes;
+        }
+        *slot = Slot {
+            event: Some(event),
+            pins,
+        };
+        segment.live += 1;
+        segment.droppable += u32::from(pins.is_droppable());
         self.events += 1;
         self.used_bytes += cost;
         if pins.is_droppable() {
             self.droppable_bytes += cost;
         }
-        let stream = self.streams.get_mut(event.signal());
-        let segment = stream
-            .segments
-            .entry(stream.next / SEGMENT_SLOTS)
-            .or_default();
-        segment.live += 1;
-        segment.droppable += u32::from(pins.is_droppable());
-        segment.slots.push(Slot {
-            event: Some(event),
-            pins,
-        });
-        stream.next += 1;
+    }
+
+    /// The signal's next event gets this sequence number, if it is not below the one it would get.
+    pub(crate) fn advance(&mut self, signal: Signal, next: u64) {
+        let stream = self.streams.get_mut(signal);
+        stream.next = stream.next.max(next);
     }
 
     /// The events of `start..end` that are still there, rising.
@@ -139,7 +246,7 @@ impl Log {
         signal: Signal,
         start: u64,
         end: u64,
-    ) -> impl Iterator<Item = (u64, &Arc<Event>)> {
+    ) -> impl Iterator<Item = (u64, &E)> {
         let first_segment = start / SEGMENT_SLOTS;
         self.streams
             .get(signal)
@@ -159,7 +266,7 @@ impl Log {
     }
 
     /// The first event from `start` on that dropping could free.
-    pub(crate) fn next_droppable(&self, signal: Signal, start: u64) -> Option<(u64, &Arc<Event>)> {
+    pub(crate) fn next_droppable(&self, signal: Signal, start: u64) -> Option<(u64, &E)> {
         let stream = self.streams.get(signal);
         let segments = stream
             .segments
@@ -179,7 +286,7 @@ impl Log {
     }
 
     /// The event at a place, if it is still there.
-    pub(crate) fn get(&self, signal: Signal, sequence: u64) -> Option<&Arc<Event>> {
+    pub(crate) fn get(&self, signal: Signal, sequence: u64) -> Option<&E> {
         let segment = self
             .streams
             .get(signal)
@@ -188,18 +295,38 @@ impl Log {
         segment.slots.get(slot_index(sequence))?.event.as_ref()
     }
 
+    /// The same, to change what does not count.
+    pub(crate) fn get_mut(&mut self, signal: Signal, sequence: u64) -> Option<&mut E> {
+        let segment = self
+            .streams
+            .get_mut(signal)
+            .segments
+            .get_mut(&(sequence / SEGMENT_SLOTS))?;
+        segment.slots.get_mut(slot_index(sequence))?.event.as_mut()
+    }
+
+    /// The event lies elsewhere now.
+    pub(crate) fn relocate(&mut self, signal: Signal, sequence: u64, to: E) {
+        let Some(event) = self.get_mut(signal, sequence) else {
+            return;
+        };
+        let to_home = to.home();
+        let old = std::mem::replace(event, to);
+        leave_home(&mut self.homes, &old);
+        if let Some((file, bytes)) = to_home {
+            let home = self.homes.entry(file).or_default();
+            home.events += 1;
+            home.bytes += bytes;
+        }
+    }
+
     /// One more cursor is owed the event.
     pub(crate) fn pin(&mut self, signal: Signal, sequence: u64, on_full: OnFull) {
         self.change_pins(signal, sequence, |pins| pins.add(on_full));
     }
 
     /// One cursor fewer is owed the event; returns it if that was the last.
-    pub(crate) fn unpin(
-        &mut self,
-        signal: Signal,
-        sequence: u64,
-        on_full: OnFull,
-    ) -> Option<Arc<Event>> {
+    pub(crate) fn unpin(&mut self, signal: Signal, sequence: u64, on_full: OnFull) -> Option<E> {
         self.change_pins(signal, sequence, |pins| pins.take_away(on_full))
     }
 
@@ -208,12 +335,12 @@ impl Log {
         signal: Signal,
         sequence: u64,
         change: impl FnOnce(&mut Pins),
-    ) -> Option<Arc<Event>> {
+    ) -> Option<E> {
         let number = sequence / SEGMENT_SLOTS;
         let stream = self.streams.get_mut(signal);
         let segment = stream.segments.get_mut(&number)?;
         let slot = segment.slots.get_mut(slot_index(sequence))?;
-        let cost = cost(slot.event.as_deref()?);
+        let cost = cost(slot.event.as_ref()?);
         let was_droppable = slot.pins.is_droppable();
         change(&mut slot.pins);
         match (was_droppable, slot.pins.is_droppable()) {
@@ -231,13 +358,29 @@ impl Log {
             return None;
         }
         let freed = slot.event.take();
+        if let Some(event) = &freed {
+            leave_home(&mut self.homes, event);
+        }
         segment.live -= 1;
         self.events -= 1;
         self.used_bytes -= cost;
-        if segment.live == 0 && segment.slots.len() as u64 == SEGMENT_SLOTS {
+        let segment_end = (number + 1) * SEGMENT_SLOTS;
+        if segment.live == 0 && segment_end <= stream.next {
             stream.segments.remove(&number);
         }
         freed
+    }
+}
+
+fn leave_home(homes: &mut BTreeMap<u32, Home>, event: &impl Stored) {
+    if let Some((file, bytes)) = event.home()
+        && let Some(home) = homes.get_mut(&file)
+    {
+        home.events -= 1;
+        home.bytes -= bytes;
+        if home.events == 0 {
+            homes.remove(&file);
+        }
     }
 }
 

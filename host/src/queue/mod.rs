@@ -12,17 +12,21 @@
 //!   straggler does not pin what came after it.
 //! - *Held events* are taken events; they count as queued, and wait again when the cursor is opened again.
 //!
-//! [`memory`] is the implementation without a disk.
+//! [`durable`] keeps all of it on disk; [`memory`] is the implementation without one. What both do alike is in `core`.
 //!
 //! [`Cursor`]: crate::deliver::source::Cursor
 //! [`TakeLimits::busy_lanes`]: crate::deliver::source::TakeLimits::busy_lanes
 
 pub mod accounts;
+mod core;
 mod cursor;
+pub mod durable;
 mod log;
 pub mod memory;
 mod ranges;
 mod repeats;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -95,7 +95,6 @@ impl RangeSet {
     }
 
     /// The ranges, rising.
-    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.ranges.iter().map(|(&start, &end)| (start, end))
     }

@@ -75,9 +75,19 @@ impl RepeatWindow {
         }
     }
 
+    /// How much was inserted since the last commit.
+    pub(crate) fn mark(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Forgets what was inserted since the last commit.
     pub(crate) fn undo(&mut self) {
-        for key in self.pending.drain(..) {
+        self.undo_to(0);
+    }
+
+    /// Forgets what was inserted since a mark.
+    pub(crate) fn undo_to(&mut self, mark: usize) {
+        for key in self.pending.drain(mark..) {
             self.young.remove(&key);
         }
     }

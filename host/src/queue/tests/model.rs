@@ -301,6 +301,7 @@ enum Step {
         how: usize,
     },
     Forget(usize),
+    Reopen,
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -316,17 +317,18 @@ fn any_step() -> impl Strategy<Value = Step> {
         5 => (exporter(), 0..5_usize, 1..4_usize, 0..3_usize, 0..4_usize)
             .prop_map(|(exporter, signal, every, offset, how)| Step::Finish { exporter, signal, every, offset, how }),
         1 => exporter().prop_map(Step::Forget),
+        1 => Just(Step::Reopen),
     ]
 }
 
 /// The real queue, and what each exporter has in hand.
-struct Real {
-    queue: MemoryQueue,
-    cursors: BTreeMap<&'static str, (MemoryCursor, Vec<BatchItem>)>,
+struct Real<L: Lab> {
+    lab: L,
+    cursors: BTreeMap<&'static str, (<L::Queue as Queue>::Cursor, Vec<BatchItem>)>,
     next_id: u64,
 }
 
-impl Real {
+impl<L: Lab> Real<L> {
     async fn step(&mut self, model: &mut Model, step: Step) -> Result<(), TestCaseError> {
         match step {
             Step::Append(shapes) => self.append(model, &shapes).await,
@@ -346,13 +348,35 @@ impl Real {
                 self.end(model, EXPORTERS[exporter], &done, how).await;
                 Ok(())
             }
+            Step::Reopen => {
+                self.reopen(model).await;
+                Ok(())
+            }
             Step::Forget(exporter) => {
                 let id = EXPORTERS[exporter];
                 let known = model.cursors.remove(id).is_some();
                 self.cursors.remove(id);
-                prop_assert_eq!(self.queue.forget(id).await.is_ok(), known);
+                prop_assert_eq!(self.lab.queue().forget(id).await.is_ok(), known);
                 Ok(())
             }
+        }
+    }
+
+    /// The same exporters start again, with the same options.
+    async fn reopen(&mut self, model: &mut Model) {
+        if !self.lab.reopen().await {
+            return;
+        }
+        self.cursors.clear();
+        let known: Vec<_> = model
+            .cursors
+            .iter()
+            .map(|(id, cursor)| (*id, cursor.options))
+            .collect();
+        for (id, options) in known {
+            let cursor = self.lab.queue().open(id, options).await.expect("opens");
+            self.cursors.insert(id, (cursor, Vec::new()));
+            model.open(id, options);
         }
     }
 
@@ -367,10 +391,10 @@ impl Real {
             .map(|((kind, size), id)| event(EventKind::ALL[*kind], id, *size))
             .collect();
         self.next_id += shapes.len() as u64;
-        let appended = self.queue.append(group.clone()).await;
+        let appended = self.lab.queue().append(group.clone()).await;
         prop_assert_eq!(appended.is_ok(), model.append(&group), "{:?}", appended);
         if appended.is_ok() {
-            let again = self.queue.append(group).await;
+            let again = self.lab.queue().append(group).await;
             let repeated = shapes.len() as u64;
             prop_assert_eq!(
                 again,
@@ -419,7 +443,12 @@ impl Real {
             },
             max_lag_bytes: max_lag,
         };
-        let cursor = self.queue.open(id, options).await.expect("memory opens");
+        let cursor = self
+            .lab
+            .queue()
+            .open(id, options)
+            .await
+            .expect("memory opens");
         self.cursors.insert(id, (cursor, Vec::new()));
         model.open(id, options);
     }
@@ -507,7 +536,7 @@ impl Real {
     }
 
     fn compare(&self, model: &Model) -> Result<(), TestCaseError> {
-        let report = self.queue.report();
+        let report = self.lab.queue().report();
         prop_assert_eq!(report.used_bytes, model.used());
         prop_assert!(report.used_bytes <= CAPACITY);
         prop_assert_eq!(report.events, model.kept().len() as u64);
@@ -538,12 +567,11 @@ impl Real {
     }
 }
 
-proptest! {
-    #[test]
-    fn log_and_cursors_behave_as_the_naive_model(steps in prop::collection::vec(any_step(), 1..80)) {
+pub(crate) fn log_and_cursors_behave_as_the_naive_model<L: Lab>() {
+    proptest!(|(steps in prop::collection::vec(any_step(), 1..80))| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("builds");
         runtime.block_on(async {
-            let mut real = Real { queue: queue_of(CAPACITY), cursors: BTreeMap::new(), next_id: 1 };
+            let mut real = Real::<L> { lab: L::of(CAPACITY), cursors: BTreeMap::new(), next_id: 1 };
             let mut model = Model::default();
             for step in steps {
                 real.step(&mut model, step).await?;
@@ -551,5 +579,5 @@ proptest! {
             }
             Ok::<(), TestCaseError>(())
         })?;
-    }
+    });
 }

@@ -1,0 +1,645 @@
+//! The queue on disk: what an append has answered survives the process and the power.
+//!
+//! A directory of segment files that are only ever appended to ([`format`]): events, and between them the changes of
+//! cursors and accounts, each segment with a snapshot of the latter at its front. One thread writes ([`writer`]), syncs
+//! once for all groups that wait, and answers then. The index of what is owed is in memory ([`state`]); payloads are read
+//! from the disk unless they are in the fresh tail. [`recover`] puts the index together again; [`space`] gives room back.
+//!
+//! Segments are our own files because every embedded store that was measured missed the figures: see ARCHITECTURE.md.
+
+pub mod files;
+mod format;
+mod frame;
+mod letters;
+mod recover;
+mod saved;
+mod space;
+mod state;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, oneshot};
+
+use super::accounts::{DropReason, ExporterAccounts};
+use super::{Appended, CursorOptions, Queue, QueueError, QueueReport};
+use crate::deliver::dead_letter::{DeadLetter, DeadLetterError, DeadLetters, Origin};
+use crate::deliver::source::{Cursor, CursorError, Settlement, TakeLimits, Tokens, Waiting};
+use crate::event::per_signal::PerSignal;
+use crate::event::{Event, Signal};
+use crate::plugin::guest::BatchItem;
+
+pub use letters::{LetterFilter, LetterInfo};
+
+use files::{Disk, Files};
+use saved::{Change, SavedCursor};
+use state::{Inner, Place, Segment};
+use writer::{Command, Writer};
+
+/// How much of a segment is read at once for a take.
+const READ_BYTES: u64 = 8 << 20;
+
+/// Bounds of a [`DurableQueue`].
+#[derive(Clone, Copy, Debug)]
+pub struct DurableQueueSettings {
+    /// Of all files but the keys of the repeat window (24 bytes a key). At least 1 MiB.
+    pub max_disk_bytes: u64,
+    /// Of waiting events, overhead included; the disk bound allows about 3/4 of it whatever is said here.
+    pub max_queued_bytes: u64,
+    /// Events that may wait: each costs about 56 bytes of memory.
+    pub max_events: u64,
+    /// Bytes of the newest events that stay in memory beside the disk, so that the normal path does not read it.
+    pub cache_bytes: u64,
+    /// How long an event is remembered at least, so that its repeats are dropped.
+    pub repeat_window: Duration,
+    /// How many events are remembered at most, and at least half of them; each costs about 36 bytes of memory.
+    pub repeat_entries: usize,
+    /// What a refused sender is told to wait.
+    pub retry_after: Duration,
+    /// How long the cursor of an exporter that is no longer there is kept.
+    pub retire_after: Duration,
+    /// Of all dead letters; the oldest go first.
+    pub dead_letter_bytes: u64,
+    /// How long a dead letter is kept.
+    pub dead_letter_age: Duration,
+}
+
+impl Default for DurableQueueSettings {
+    fn default() -> Self {
+        Self {
+            max_disk_bytes: 2 << 30,
+            max_queued_bytes: u64::MAX,
+            // 84 MB of memory.
+            max_events: 1_500_000,
+            cache_bytes: 32 << 20,
+            repeat_window: Duration::from_secs(3600),
+            repeat_entries: 500_000,
+            retry_after: Duration::from_secs(5),
+            retire_after: Duration::from_secs(24 * 3600),
+            dead_letter_bytes: 256 << 20,
+            dead_letter_age: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
+
+impl DurableQueueSettings {
+    /// What a segment holds before the next one is begun.
+    fn segment_bytes(&self) -> u64 {
+        (self.max_disk_bytes / 32).clamp(4 << 10, 32 << 20)
+    }
+
+    /// What live events may take: below the disk bound by the reserve that moving aside and settlements need.
+    fn capacity_bytes(&self) -> u64 {
+        let on_disk = self.max_disk_bytes.saturating_sub(3 * self.segment_bytes()) / 8 * 7;
+        on_disk.min(self.max_queued_bytes)
+    }
+}
+
+/// Why a directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error(
+        "queue directory {} is in use by another process; stop it, or give this one another data directory", .directory.display()
+    )]
+    InUse {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// Written by a newer host.
+    #[error(
+        "queue directory {} has format {format}, this host reads up to {}: use the newer host, or another data directory", .directory.display(), format::FORMAT
+    )]
+    Newer {
+        /// The directory.
+        directory: PathBuf,
+        /// Its format.
+        format: u32,
+    },
+    /// Not a queue's.
+    #[error("{} is not a queue directory: its file `format` holds no number", .directory.display())]
+    Unknown {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The disk said no.
+    #[error("queue directory {} cannot be used: {source}", .directory.display())]
+    Io {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A cursor as the operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CursorInfo {
+    /// Exporter id.
+    pub exporter: String,
+    /// Since when no exporter of this id runs, unix nanoseconds; `None`: one does.
+    pub absent_since: Option<u64>,
+    /// What waits and what became of the rest.
+    pub report: super::CursorReport,
+}
+
+/// See the module. Cheap to clone. The directory is free again when [`DurableQueue::shut_down`] has returned, or the
+/// last clone and cursor are gone and the writer has ended.
+#[derive(Clone)]
+pub struct DurableQueue {
+    inner: Arc<Inner>,
+    commands: Sender<Command>,
+}
+
+/// The handle of one exporter's cursor.
+pub struct DurableCursor {
+    exporter_id: Arc<str>,
+    generation: u64,
+    grown: Arc<Notify>,
+    inner: Arc<Inner>,
+    commands: Sender<Command>,
+}
+
+fn unix_nanos_now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|age| u64::try_from(age.as_nanos()).ok())
+        .unwrap_or(0)
+}
+
+fn stopped() -> String {
+    "the queue was shut down".to_owned()
+}
+
+impl DurableQueue {
+    /// Opens a directory, which is made if it is not there. Blocks while it reads.
+    ///
+    /// # Errors
+    /// [`OpenError`]
+    pub fn open(directory: &Path, settings: DurableQueueSettings) -> Result<Self, OpenError> {
+        Self::open_on(Arc::new(Disk), directory, settings)
+    }
+
+    /// The same on another file layer.
+    ///
+    /// # Errors
+    /// [`OpenError`]
+    pub fn open_on(
+        files: Arc<dyn Files>,
+        directory: &Path,
+        settings: DurableQueueSettings,
+    ) -> Result<Self, OpenError> {
+        let (inner, commands) = recover::open(directory, settings, files)?;
+        Ok(Self { inner, commands })
+    }
+
+    /// Writes and syncs what is left and gives the directory up. Everything later fails.
+    pub async fn shut_down(&self) {
+        self.inner.lock().core.is_closed = true;
+        let (released, wait) = oneshot::channel();
+        let stop = move |writer: &mut Writer| {
+            writer.is_stopped = true;
+            writer.on_end.push(released);
+        };
+        if self.commands.send(Command::Do(Box::new(stop))).is_ok() {
+            let _ended = wait.await;
+        }
+    }
+
+    /// All cursors, those of removed exporters included.
+    #[must_use]
+    pub fn cursors(&self) -> Vec<CursorInfo> {
+        let report = self.report();
+        let state = self.inner.lock();
+        let info = |(exporter, report): (String, super::CursorReport)| CursorInfo {
+            absent_since: state.absent.get(exporter.as_str()).copied(),
+            exporter,
+            report,
+        };
+        report.cursors.into_iter().map(info).collect()
+    }
+
+    /// Why nothing more is written, if so: the host must be started again.
+    #[must_use]
+    pub fn broken(&self) -> Option<String> {
+        self.inner.lock().broken.clone()
+    }
+
+    /// The dead letters that are meant, oldest first.
+    #[must_use]
+    pub fn dead_letters(&self, filter: &LetterFilter) -> Vec<LetterInfo> {
+        let state = self.inner.lock();
+        let letters = state.letters.iter().map(|letter| &letter.info);
+        letters
+            .filter(|info| filter.matches(info))
+            .cloned()
+            .collect()
+    }
+
+    /// One dead letter with its payload; `None` if there is none of this id.
+    ///
+    /// # Errors
+    /// It could not be read.
+    pub async fn dead_letter(&self, id: u64) -> Result<Option<DeadLetter>, DeadLetterError> {
+        self.do_there(move |writer| {
+            let letter = writer.inner.lock().letters.get(id).cloned();
+            let Some(letter) = letter else {
+                return Ok(None);
+            };
+            writer.letter_at(&letter).map(|(_, letter)| Some(letter))
+        })
+        .await
+        .map_err(|cause| DeadLetterError { cause })
+    }
+
+    /// Removes dead letters; they are counted as dropped (purged). Returns how many there were.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub async fn purge_dead_letters(&self, ids: Vec<u64>) -> Result<u64, DeadLetterError> {
+        self.do_there(move |writer| {
+            let (gone, change) = writer.letters_gone(&ids, Some(DropReason::Purged));
+            writer.write_change(&change)?;
+            Ok(gone.len() as u64)
+        })
+        .await
+        .map_err(|cause| DeadLetterError { cause })
+    }
+
+    /// Makes dead letters wait again for the exporter that gave them up. Those of receivers and of forgotten exporters
+    /// stay. Returns how many wait again.
+    ///
+    /// # Errors
+    /// They could not be read or written.
+    pub async fn replay_dead_letters(&self, ids: Vec<u64>) -> Result<u64, DeadLetterError> {
+        self.do_there(move |writer| {
+            let mut replayed = 0;
+            for id in ids {
+                replayed += u64::from(writer.replay(id)?);
+            }
+            Ok(replayed)
+        })
+        .await
+        .map_err(|cause| DeadLetterError { cause })
+    }
+
+    /// Has the writer do something between two writes.
+    async fn do_there<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut Writer) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        let (reply, answer) = oneshot::channel();
+        let task = move |writer: &mut Writer| {
+            let _gone = reply.send(task(writer));
+        };
+        self.commands
+            .send(Command::Do(Box::new(task)))
+            .map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+}
+
+impl DeadLetters for DurableQueue {
+    async fn keep(&self, letters: Vec<DeadLetter>) -> Result<(), DeadLetterError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.commands.send(Command::Keep { letters, reply });
+        let kept = match sent {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(stopped())),
+            Err(_) => Err(stopped()),
+        };
+        kept.map_err(|cause| DeadLetterError { cause })
+    }
+}
+
+impl Writer {
+    /// Makes a dead letter wait again; false if it cannot.
+    fn replay(&mut self, id: u64) -> Result<bool, String> {
+        let letter = self.inner.lock().letters.get(id).cloned();
+        let Some(letter) = letter else {
+            return Ok(false);
+        };
+        let (Origin::Exporter(exporter), Some(kind)) = (&letter.info.origin, letter.info.kind)
+        else {
+            return Ok(false);
+        };
+        let (signal, exporter) = (kind.signal(), Arc::clone(exporter));
+        let (description, dead) = self.letter_at(&letter)?;
+        let (high, low) = description.repeat_key;
+        let event = Arc::new(Event {
+            kind,
+            payload: dead.payload,
+            received_at: dead.received_at,
+            source: dead.source,
+            repeat_key: u128::from(high) << 64 | u128::from(low),
+            lane: description.lane,
+        });
+        let sequence = {
+            let state = self.inner.lock();
+            let wants = |entry: &super::core::Entry| entry.state.wants(kind);
+            if !state.core.cursors.get(&exporter).is_some_and(wants) {
+                return Ok(false);
+            }
+            state.core.log.next(signal)
+        };
+        let salt = self.active.salt;
+        let (offset, length) = format::push_event(&mut self.frame.changes, salt, sequence, &event);
+        let only = Change::Only {
+            exporter: exporter.to_string(),
+            signal: signal.name().to_owned(),
+            sequence,
+        };
+        let start = self.active.length;
+        let place = Place {
+            received_at: event.received_at,
+            lane: event.lane,
+            segment: self.active.number,
+            offset: u32::try_from(start).unwrap_or(u32::MAX) + u32::try_from(offset).unwrap_or(0),
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+            size: u32::try_from(event.size_bytes()).unwrap_or(u32::MAX),
+            kind,
+            cached: None,
+        };
+        self.frame.change(salt, &only);
+        let (_, gone) = self.letters_gone(&[id], None);
+        self.write_change(&gone)?;
+        self.revive(&exporter, signal, sequence, place);
+        Ok(true)
+    }
+
+    fn revive(&mut self, exporter: &Arc<str>, signal: Signal, sequence: u64, place: Place) {
+        let mut state = self.inner.lock();
+        let core = &mut state.core;
+        let mut pins = super::log::Pins::default();
+        for (id, entry) in &mut core.cursors {
+            if id == exporter {
+                pins.add(entry.state.on_full);
+                entry.state.revive(signal, u64::from(place.size));
+                entry.grown.notify_one();
+            } else {
+                entry.state.skip(signal, sequence);
+            }
+        }
+        core.log.push(place, pins);
+    }
+}
+
+impl Queue for DurableQueue {
+    type Cursor = DurableCursor;
+
+    async fn append(&self, events: Vec<Event>) -> Result<Appended, QueueError> {
+        let (reply, answer) = oneshot::channel();
+        let events = events.into_iter().map(Arc::new).collect();
+        let stopped = |_| QueueError::Store { cause: stopped() };
+        if self
+            .commands
+            .send(Command::Append { events, reply })
+            .is_err()
+        {
+            return Err(QueueError::Closed);
+        }
+        answer.await.map_err(stopped)?
+    }
+
+    async fn open(
+        &self,
+        exporter_id: &str,
+        options: CursorOptions,
+    ) -> Result<DurableCursor, QueueError> {
+        let exporter_id: Arc<str> = exporter_id.into();
+        let id = Arc::clone(&exporter_id);
+        let opened = self.do_there(move |writer| {
+            let (opened, cursor) = {
+                let mut state = writer.inner.lock();
+                let (generation, grown, freed) = state.core.open(&id, options);
+                state.absent.remove(&id);
+                state.uncached(&freed);
+                let cursor = state.saved_cursor(&id).unwrap_or_default();
+                ((generation, grown), cursor)
+            };
+            writer.write_change(&Change::Cursor {
+                exporter: id.to_string(),
+                cursor: Box::<SavedCursor>::new(cursor),
+            })?;
+            Ok(opened)
+        });
+        let (generation, grown) = opened.await.map_err(|cause| QueueError::Store { cause })?;
+        Ok(DurableCursor {
+            exporter_id,
+            generation,
+            grown,
+            inner: Arc::clone(&self.inner),
+            commands: self.commands.clone(),
+        })
+    }
+
+    async fn forget(&self, exporter_id: &str) -> Result<ExporterAccounts, QueueError> {
+        let exporter = exporter_id.to_owned();
+        self.do_there(move |writer| Ok(writer.forget(&exporter)))
+            .await
+            .unwrap_or_else(|cause| Err(QueueError::Store { cause }))
+    }
+
+    fn close(&self) {
+        self.inner.lock().core.is_closed = true;
+    }
+
+    fn report(&self) -> QueueReport {
+        self.inner
+            .lock()
+            .core
+            .report(self.inner.settings.capacity_bytes())
+    }
+}
+
+/// An item of a take, as it is read.
+enum Read {
+    Event(BatchItem),
+    /// Its record does not hold.
+    Corrupt(u64),
+}
+
+/// Reads what is not in memory; places that follow each other in a segment at once.
+fn read_items(
+    items: Vec<(u64, Place)>,
+    segments: &std::collections::BTreeMap<u32, Segment>,
+) -> Result<Vec<Read>, String> {
+    let mut read = Vec::with_capacity(items.len());
+    let mut known = Arc::default();
+    let mut chunk: Option<(u32, u32, Bytes)> = None;
+    for (at, (token, place)) in items.iter().enumerate() {
+        if let Some(event) = &place.cached {
+            let event = Arc::clone(event);
+            read.push(Read::Event(BatchItem {
+                token: *token,
+                event,
+            }));
+            continue;
+        }
+        let segment = segments
+            .get(&place.segment)
+            .ok_or("a segment of the queue is gone")?;
+        let holds = |(number, start, bytes): &(u32, u32, Bytes)| {
+            *number == place.segment
+                && *start <= place.offset
+                && u64::from(place.offset) + u64::from(place.length)
+                    <= u64::from(*start) + bytes.len() as u64
+        };
+        if !chunk.as_ref().is_some_and(holds) {
+            let following = items.iter().skip(at).map(|(_, place)| place);
+            let spans = following.map_while(|last| space::span_of(place, last, READ_BYTES));
+            let (start, length) = spans.last().unwrap_or((place.offset, place.length));
+            chunk = Some((
+                place.segment,
+                start,
+                space::read_at(segment, start, length)?,
+            ));
+        }
+        let record = chunk.as_ref().and_then(|(_, start, bytes)| {
+            let from = usize::try_from(place.offset.checked_sub(*start)?).ok()?;
+            let length = usize::try_from(place.length).ok()?;
+            (from + length <= bytes.len()).then(|| bytes.slice(from..from + length))
+        });
+        let event = space::event_of(&record.unwrap_or_default(), segment.salt, &mut known);
+        read.push(match event {
+            Ok(event) => Read::Event(BatchItem {
+                token: *token,
+                event: Arc::new(event),
+            }),
+            Err(space::Corrupt) => Read::Corrupt(*token),
+        });
+    }
+    Ok(read)
+}
+
+impl DurableCursor {
+    fn not_taken(&self, token: u64) -> CursorError {
+        CursorError::NotTaken {
+            exporter: self.exporter_id.to_string(),
+            token,
+        }
+    }
+
+    fn failed(&self, cause: String) -> CursorError {
+        CursorError::Store {
+            exporter: self.exporter_id.to_string(),
+            cause,
+        }
+    }
+
+    async fn count_lost(&self, signal: Signal, tokens: Vec<u64>) -> Result<(), CursorError> {
+        let (reply, answer) = oneshot::channel();
+        let task = move |writer: &mut Writer| {
+            let sequences = tokens
+                .iter()
+                .filter_map(|token| super::log::sequence(signal, *token));
+            let lost: Vec<_> = sequences.map(|sequence| (signal, sequence)).collect();
+            writer.lose(&lost);
+            let _gone = reply.send(());
+        };
+        self.commands
+            .send(Command::Do(Box::new(task)))
+            .map_err(|_| self.failed(stopped()))?;
+        answer.await.map_err(|_| self.failed(stopped()))
+    }
+}
+
+impl Cursor for DurableCursor {
+    fn exporter_id(&self) -> &str {
+        &self.exporter_id
+    }
+
+    fn waiting(&self) -> PerSignal<Waiting> {
+        let mut state = self.inner.lock();
+        state
+            .core
+            .current(&self.exporter_id, self.generation)
+            .map(|(cursor, _)| cursor.waiting())
+            .unwrap_or_default()
+    }
+
+    async fn grown(&self) {
+        self.grown.notified().await;
+    }
+
+    async fn take(
+        &self,
+        signal: Signal,
+        limits: TakeLimits<'_>,
+    ) -> Result<Vec<BatchItem>, CursorError> {
+        let (items, segments) = {
+            let mut state = self.inner.lock();
+            let (cursor, log) = state.core.current(&self.exporter_id, self.generation)?;
+            let items = cursor.take(log, signal, limits);
+            // Held open, so that they can be read when they are moved aside meanwhile.
+            let uncached = items.iter().filter(|(_, place)| place.cached.is_none());
+            let numbers: std::collections::BTreeSet<u32> =
+                uncached.map(|(_, place)| place.segment).collect();
+            let segments = numbers.into_iter().filter_map(|number| {
+                let segment = state.segments.get(&number)?;
+                Some((number, segment.clone()))
+            });
+            let segments: std::collections::BTreeMap<_, _> = segments.collect();
+            (items, segments)
+        };
+        let tokens = Tokens::runs(items.iter().map(|(token, _)| *token));
+        let read = if segments.is_empty() {
+            read_items(items, &segments)
+        } else {
+            let reading = tokio::task::spawn_blocking(move || read_items(items, &segments));
+            reading
+                .await
+                .unwrap_or_else(|_| Err("a read was cut off".to_owned()))
+        };
+        let read = match read {
+            Ok(read) => read,
+            Err(cause) => {
+                self.release(signal, tokens).await?;
+                return Err(self.failed(cause));
+            }
+        };
+        let (mut items, mut lost) = (Vec::with_capacity(read.len()), Vec::new());
+        for one in read {
+            match one {
+                Read::Event(item) => items.push(item),
+                Read::Corrupt(token) => lost.push(token),
+            }
+        }
+        if !lost.is_empty() {
+            self.count_lost(signal, lost).await?;
+        }
+        Ok(items)
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<(), CursorError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Settle {
+            exporter: Arc::clone(&self.exporter_id),
+            generation: self.generation,
+            settlement,
+            reply,
+        };
+        self.commands
+            .send(command)
+            .map_err(|_| self.failed(stopped()))?;
+        answer.await.unwrap_or_else(|_| Err(self.failed(stopped())))
+    }
+
+    async fn release(&self, signal: Signal, tokens: Vec<Tokens>) -> Result<(), CursorError> {
+        let mut state = self.inner.lock();
+        let (cursor, log) = state.core.current(&self.exporter_id, self.generation)?;
+        let ranges = cursor
+            .taken_ranges(signal, tokens)
+            .map_err(|token| self.not_taken(token))?;
+        cursor.release(log, signal, &ranges);
+        self.grown.notify_one();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,422 @@
+//! Opens a directory: takes its lock, reads every segment once, and puts together what the records say.
+//!
+//! Records are applied in the order of the files. A snapshot replaces what was read before it; an event whose group was
+//! not written to its end is not there. What does not hold is skipped to the next record that does: at the end of the
+//! last segment that is a torn write, which nobody was told of; elsewhere it is reported, and what is missing is counted.
+//! The last segment is then written anew, because what a failed sync left in memory may not be on the disk.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::files::Files;
+use super::format::{self, FORMAT, RecordType};
+use super::frame::Frame;
+use super::letters::{Description, Letter};
+use super::saved::{Change, Saved, per_signal, ranges};
+use super::state::{Inner, Place, Segment, State};
+use super::writer::{Command, Writer, make_reserve, new_segment};
+use super::{DurableQueueSettings, OpenError, unix_nanos_now};
+use crate::event::Signal;
+use crate::queue::core::{Core, Entry};
+use crate::queue::log::Pins;
+use crate::queue::repeats::RepeatWindow;
+
+pub(super) const LOG: &str = "log";
+pub(super) const KEYS: &str = "keys";
+const KEY_BYTES: usize = 24;
+
+/// The path of a segment or its keys.
+pub(super) fn numbered(directory: &Path, number: u32, extension: &str) -> PathBuf {
+    directory.join(format!("{number:010}.{extension}"))
+}
+
+fn number_of(path: &Path, extension: &str) -> Option<u32> {
+    let name = path.file_name()?.to_str()?;
+    name.strip_suffix(extension)?
+        .strip_suffix('.')?
+        .parse()
+        .ok()
+}
+
+/// What was read.
+#[derive(Default)]
+struct Found {
+    saved: Saved,
+    segments: BTreeMap<u32, Segment>,
+    events: Vec<(Signal, u64, Place)>,
+    letters: Vec<Letter>,
+    keys: Vec<(u64, u128)>,
+    key_files: VecDeque<(u32, usize, u64)>,
+    last: u32,
+}
+
+/// Opens the directory and starts its writer.
+pub(super) fn open(
+    directory: &Path,
+    settings: DurableQueueSettings,
+    files: Arc<dyn Files>,
+) -> Result<(Arc<Inner>, Sender<Command>), OpenError> {
+    let failed = |source: io::Error| OpenError::Io {
+        directory: directory.to_owned(),
+        source,
+    };
+    files.make_directory(directory).map_err(failed)?;
+    let lock = lock(directory)?;
+    check_format(directory)?;
+    let mut found = Found::default();
+    read_all(directory, &*files, &mut found)?;
+    let number = found.last + 1;
+    let (keys, key_files) = (
+        std::mem::take(&mut found.keys),
+        std::mem::take(&mut found.key_files),
+    );
+    let last = found.last;
+    let mut state = rebuild(found, &settings);
+    remember(&mut state.core.repeats, keys, &settings);
+    let (active, segment) = new_segment(&*files, directory, number, &state).map_err(failed)?;
+    state.segments.insert(number, segment);
+    let inner = Arc::new(Inner::new(settings, state));
+    let has_reserve = make_reserve(&*files, directory);
+    let mut writer = Writer {
+        inner: Arc::clone(&inner),
+        files,
+        directory: directory.to_owned(),
+        active,
+        frame: Frame::default(),
+        carry: Vec::new(),
+        unsynced: false,
+        has_reserve,
+        is_stopped: false,
+        keys: Vec::new(),
+        key_files,
+        on_end: Vec::new(),
+        lock,
+    };
+    if let Err(cause) = writer.move_aside(last) {
+        warn!(
+            cause,
+            "The last segment of the queue could not be written anew."
+        );
+    }
+    writer.expire(unix_nanos_now());
+    writer.reclaim();
+    let (commands, receiver) = mpsc::channel();
+    std::thread::Builder::new()
+        .name("queue-writer".to_owned())
+        .spawn(move || writer.run(&receiver))
+        .map_err(failed)?;
+    Ok((inner, commands))
+}
+
+fn own_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Held by whoever uses the directory, and given up with the process.
+fn lock(directory: &Path) -> Result<File, OpenError> {
+    let failed = |source| OpenError::Io {
+        directory: directory.to_owned(),
+        source,
+    };
+    let file = own_file(&directory.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse {
+            directory: directory.to_owned(),
+        }),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// The directory's format in a file of its own, so that it is read before anything else.
+fn check_format(directory: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Io {
+        directory: directory.to_owned(),
+        source,
+    };
+    let mut file = own_file(&directory.join("format")).map_err(failed)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
+    if text.is_empty() {
+        return file
+            .write_all(format!("{FORMAT}\n").as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(failed);
+    }
+    match text.trim().parse::<u32>() {
+        Ok(format) if format <= FORMAT => Ok(()),
+        Ok(format) => Err(OpenError::Newer {
+            directory: directory.to_owned(),
+            format,
+        }),
+        Err(_) => Err(OpenError::Unknown {
+            directory: directory.to_owned(),
+        }),
+    }
+}
+
+fn read_all(directory: &Path, files: &dyn Files, found: &mut Found) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Io {
+        directory: directory.to_owned(),
+        source,
+    };
+    let mut numbers = Vec::new();
+    let mut key_numbers = Vec::new();
+    for path in files.list(directory).map_err(failed)? {
+        numbers.extend(number_of(&path, LOG));
+        key_numbers.extend(number_of(&path, KEYS));
+    }
+    numbers.sort_unstable();
+    key_numbers.sort_unstable();
+    found.last = numbers.last().copied().unwrap_or(0);
+    for number in key_numbers {
+        read_keys(directory, files, number, found);
+    }
+    let mut bytes = Vec::new();
+    for number in numbers {
+        let file = files
+            .open(&numbered(directory, number, LOG))
+            .map_err(failed)?;
+        let length = file.length().map_err(failed)?;
+        bytes.resize(usize::try_from(length).unwrap_or(0), 0);
+        file.read_at(&mut bytes, 0).map_err(failed)?;
+        let Some((format, salt)) = format::read_segment_header(&bytes) else {
+            let path = numbered(directory, number, LOG);
+            warn!(path = %path.display(), bytes = length, "A file of the queue has no head and was left as it is.");
+            continue;
+        };
+        if format > FORMAT {
+            let directory = directory.to_owned();
+            return Err(OpenError::Newer { directory, format });
+        }
+        let segment = Segment { file, salt, length };
+        found.segments.insert(number, segment);
+        read_segment(&bytes, number, salt, found);
+    }
+    Ok(())
+}
+
+fn read_segment(bytes: &[u8], number: u32, salt: u64, found: &mut Found) {
+    let mut at = format::SEGMENT_HEADER_BYTES;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let Some((record, length)) = format::read_record(rest, salt) else {
+            let next = format::next_record(bytes, at, salt);
+            let skipped = next.unwrap_or(bytes.len()) - at;
+            if next.is_some() || number != found.last {
+                error!(
+                    segment = number,
+                    offset = at,
+                    bytes = skipped,
+                    "A part of the queue cannot be read; what was in it is counted as dropped (corrupt)."
+                );
+            } else {
+                info!(
+                    segment = number,
+                    offset = at,
+                    bytes = skipped,
+                    "Cut off a write that was not finished."
+                );
+            }
+            at += skipped;
+            continue;
+        };
+        let (offset, length_u32) = (
+            u32::try_from(at).unwrap_or(u32::MAX),
+            u32::try_from(length).unwrap_or(u32::MAX),
+        );
+        if take_record(&record, number, offset, length_u32, found).is_none() {
+            error!(
+                segment = number,
+                offset = at,
+                "A record of the queue is not understood and was skipped."
+            );
+        }
+        at += length;
+    }
+}
+
+fn take_record(
+    record: &format::Record<'_>,
+    segment: u32,
+    offset: u32,
+    length: u32,
+    found: &mut Found,
+) -> Option<()> {
+    match record.kind {
+        RecordType::Snapshot => found.saved = serde_json::from_slice(record.body).ok()?,
+        RecordType::Change => {
+            let change: Change = serde_json::from_slice(record.body).ok()?;
+            found.saved.apply(change);
+        }
+        RecordType::Event => {
+            let front = format::event_front(record)?;
+            found.keys.push((front.received_at, front.repeat_key));
+            let place = Place {
+                received_at: front.received_at,
+                lane: front.lane,
+                segment,
+                offset,
+                length,
+                size: front.payload_bytes,
+                kind: front.kind,
+                cached: None,
+            };
+            found
+                .events
+                .push((front.kind.signal(), record.number, place));
+        }
+        RecordType::Letter => {
+            let (text, _) = format::letter_parts(record)?;
+            let description: Description = serde_json::from_slice(text).ok()?;
+            found.letters.push(Letter {
+                info: description.info(record.number),
+                segment,
+                offset,
+                length,
+            });
+        }
+    }
+    Some(())
+}
+
+/// Puts the index together.
+fn rebuild(found: Found, settings: &DurableQueueSettings) -> State {
+    let saved = &found.saved;
+    let window = RepeatWindow::new(settings.repeat_window, settings.repeat_entries);
+    let mut core: Core<Place> = Core::new(window);
+    core.accepted = per_signal(&saved.accepted);
+    core.repeated = per_signal(&saved.repeated);
+    core.refused_groups = saved.refused_groups;
+    let mut absent = BTreeMap::new();
+    for (exporter, cursor) in &saved.cursors {
+        let exporter: Arc<str> = exporter.as_str().into();
+        absent.insert(
+            Arc::clone(&exporter),
+            cursor.absent_since.unwrap_or_else(unix_nanos_now),
+        );
+        let state = cursor.restore();
+        let grown: Arc<Notify> = Arc::default();
+        core.cursors.insert(exporter, Entry { state, grown });
+    }
+    for (signal, next) in Signal::ALL.into_iter().zip(saved.next) {
+        core.log.advance(signal, next);
+    }
+    // The last record of an event is the one that was moved aside last.
+    for (signal, sequence, place) in found.events.into_iter().rev() {
+        if sequence >= core.log.next(signal) || core.log.get(signal, sequence).is_some() {
+            continue;
+        }
+        let mut pins = Pins::default();
+        for entry in core.cursors.values() {
+            if entry.state.is_owed(place.kind, sequence) {
+                pins.add(entry.state.on_full);
+            }
+        }
+        if !pins.is_free() {
+            core.log.restore(signal, sequence, place, pins);
+        }
+    }
+    for (exporter, entry) in &mut core.cursors {
+        let lost = entry.state.recount(&core.log);
+        if lost > 0 {
+            error!(
+                exporter = &**exporter,
+                events = lost,
+                "Events of the queue were lost on the disk; they are counted as dropped (corrupt)."
+            );
+        }
+    }
+    let kept = ranges(&found.saved.letters);
+    let mut state = State::new(core);
+    state.letters.next = found.saved.next_letter;
+    let letters = found.letters.into_iter();
+    for letter in letters.filter(|letter| kept.contains(letter.info.id)) {
+        state.letters.insert(letter);
+    }
+    state.segments = found.segments;
+    state.absent = absent;
+    state
+}
+
+/// Fills the repeat window with what was accepted within it, oldest first.
+fn remember(
+    window: &mut RepeatWindow,
+    mut keys: Vec<(u64, u128)>,
+    settings: &DurableQueueSettings,
+) {
+    let age = u64::try_from(settings.repeat_window.as_nanos()).unwrap_or(u64::MAX);
+    let since = unix_nanos_now().saturating_sub(age);
+    keys.retain(|(received_at, _)| *received_at >= since);
+    keys.sort_by_key(|(received_at, _)| *received_at);
+    let surplus = keys.len().saturating_sub(settings.repeat_entries);
+    let now = Instant::now();
+    for (_, key) in keys.into_iter().skip(surplus) {
+        window.insert(key);
+        window.commit(now);
+    }
+}
+
+/// A key file: times of receipt and keys, and a checksum at the end.
+pub(super) fn keys_to_bytes(keys: &[(u64, u128)]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(keys.len() * KEY_BYTES + 8);
+    for (received_at, key) in keys {
+        bytes.extend_from_slice(&received_at.to_le_bytes());
+        bytes.extend_from_slice(&key.to_le_bytes());
+    }
+    let checksum = xxh3_64(&bytes);
+    bytes.extend_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+fn keys_of_bytes(bytes: &[u8]) -> Option<Vec<(u64, u128)>> {
+    let (keys, checksum) = bytes.split_last_chunk::<8>()?;
+    if u64::from_le_bytes(*checksum) != xxh3_64(keys) {
+        return None;
+    }
+    keys.chunks_exact(KEY_BYTES)
+        .map(|key| {
+            let (received_at, key) = key.split_first_chunk::<8>()?;
+            let key = u128::from_le_bytes(key.try_into().ok()?);
+            Some((u64::from_le_bytes(*received_at), key))
+        })
+        .collect()
+}
+
+/// Repeats are a courtesy: a key file that does not hold is left out.
+fn read_keys(directory: &Path, files: &dyn Files, number: u32, found: &mut Found) {
+    let path = numbered(directory, number, KEYS);
+    let read = || -> io::Result<Vec<(u64, u128)>> {
+        let file = files.open(&path)?;
+        let mut bytes = vec![0; usize::try_from(file.length()?).unwrap_or(0)];
+        file.read_at(&mut bytes, 0)?;
+        keys_of_bytes(&bytes).ok_or_else(|| ErrorKind::InvalidData.into())
+    };
+    match read() {
+        Ok(keys) => {
+            let latest = keys.iter().map(|(received_at, _)| *received_at).max();
+            found
+                .key_files
+                .push_back((number, keys.len(), latest.unwrap_or(0)));
+            found.keys.extend(keys);
+        }
+        Err(cause) => {
+            warn!(%cause, path = %path.display(), "Repeats of some events will not be known.")
+        }
+    }
+}

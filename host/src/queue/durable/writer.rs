@@ -1,0 +1,847 @@
+//! The writer: one thread that makes every change of the queue that is kept, in order. It takes what has come while it
+//! wrote, writes that at once, syncs once for all of its groups, and only then changes the state that others see and
+//! answers.
+//!
+//! - A settlement is answered when it is written (a killed process loses nothing) and synced with the next group, or
+//!   within [`SYNC_DELAY`]; a power failure before costs a redelivery.
+//! - A write that fails is cut off again; its groups and settlements are refused, and the queue goes on. After a sync that
+//!   fails nothing is known of what is on the disk: the queue writes nothing more until it is opened again, which writes
+//!   the last segment anew.
+
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{error, info};
+
+use super::files::{Files, LogFile};
+use super::format::{self, RecordType};
+use super::frame::{Admitted, AppendReply, Frame, SettleReply, Settled, push_json};
+use super::letters::{Description, Letter};
+use super::recover::{KEYS, LOG, numbered};
+use super::saved::{Change, End};
+use super::state::{Inner, Place, Segment, State};
+use super::unix_nanos_now;
+use crate::deliver::dead_letter::DeadLetter;
+use crate::deliver::source::{CursorError, Fate, Settlement};
+use crate::event::{Event, Signal};
+use crate::queue::accounts::DropReason;
+use crate::queue::core::Bounds;
+use crate::queue::{Appended, QueueError};
+
+/// How long a settlement that is written waits for its sync.
+const SYNC_DELAY: Duration = Duration::from_millis(100);
+
+/// How often it is looked for what has grown too old.
+const TICK: Duration = Duration::from_secs(5);
+
+/// A write takes no further commands beyond this.
+pub(super) const FRAME_BYTES: u64 = 8 << 20;
+
+/// What a full file system has left for settlements, so that room can be made.
+pub(super) const RESERVE_BYTES: usize = 256 * 1024;
+pub(super) const RESERVE: &str = "reserve";
+
+/// Something to be done between two writes.
+pub(super) type Task = Box<dyn FnOnce(&mut Writer) + Send>;
+
+/// What the writer is asked for.
+pub(super) enum Command {
+    Append {
+        events: Vec<Arc<Event>>,
+        reply: AppendReply,
+    },
+    Settle {
+        exporter: Arc<str>,
+        generation: u64,
+        settlement: Settlement,
+        reply: SettleReply,
+    },
+    Keep {
+        letters: Vec<DeadLetter>,
+        reply: tokio::sync::oneshot::Sender<Result<(), String>>,
+    },
+    Do(Task),
+}
+
+/// See the module.
+pub(super) struct Writer {
+    pub(super) inner: Arc<Inner>,
+    pub(super) files: Arc<dyn Files>,
+    pub(super) directory: PathBuf,
+    pub(super) active: Active,
+    pub(super) frame: Frame,
+    /// Made in memory and not yet written.
+    pub(super) carry: Vec<Change>,
+    pub(super) unsynced: bool,
+    pub(super) has_reserve: bool,
+    pub(super) is_stopped: bool,
+    /// Times of receipt and repeat keys of the active segment.
+    pub(super) keys: Vec<(u64, u128)>,
+    /// Files of keys: number, keys, latest time of receipt.
+    pub(super) key_files: std::collections::VecDeque<(u32, usize, u64)>,
+    /// Who is told when the directory is free again.
+    pub(super) on_end: Vec<tokio::sync::oneshot::Sender<()>>,
+    /// Held as long as the directory is ours.
+    pub(super) lock: std::fs::File,
+}
+
+/// The segment that is written to.
+pub(super) struct Active {
+    pub(super) number: u32,
+    pub(super) file: Arc<dyn LogFile>,
+    pub(super) salt: u64,
+    pub(super) length: u64,
+}
+
+impl Writer {
+    /// Serves until it is stopped or nobody is left to ask.
+    pub(super) fn run(mut self, commands: &Receiver<Command>) {
+        let mut ticked = std::time::Instant::now();
+        while !self.is_stopped {
+            let patience = if self.unsynced || !self.carry.is_empty() {
+                SYNC_DELAY
+            } else {
+                TICK
+            };
+            match commands.recv_timeout(patience) {
+                Ok(command) => {
+                    self.begin();
+                    self.accept(command);
+                    while self.frame.bytes() < FRAME_BYTES
+                        && !self.is_stopped
+                        && let Ok(command) = commands.try_recv()
+                    {
+                        self.accept(command);
+                    }
+                    let _answered = self.commit();
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.begin();
+                    let _answered = self.commit();
+                    self.sync_rest();
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if ticked.elapsed() >= TICK {
+                ticked = std::time::Instant::now();
+                self.expire(unix_nanos_now());
+            }
+            self.reclaim();
+        }
+        self.begin();
+        let _answered = self.commit();
+        self.sync_rest();
+        drop(self.lock);
+        for waiting in self.on_end {
+            let _gone = waiting.send(());
+        }
+    }
+
+    /// Starts a frame: in a new segment if the last one is full, with what was left over.
+    pub(super) fn begin(&mut self) {
+        if self.active.length >= self.inner.settings.segment_bytes()
+            && let Err(cause) = self.rotate()
+        {
+            error!(%cause, "The queue could not begin a new segment; the last one grows on.");
+        }
+        let salt = self.active.salt;
+        for change in std::mem::take(&mut self.carry) {
+            self.frame.change(salt, &change);
+        }
+    }
+
+    fn accept(&mut self, command: Command) {
+        match command {
+            Command::Append { events, reply } => self.append(events, reply),
+            Command::Settle {
+                exporter,
+                generation,
+                settlement,
+                reply,
+            } => self.settle(Settled {
+                exporter,
+                generation,
+                settlement,
+                reply,
+            }),
+            Command::Keep { letters, reply } => {
+                for letter in letters {
+                    self.bury(&letter, 0, 0);
+                }
+                self.frame.kept.push(reply);
+            }
+            Command::Do(task) => {
+                let _answered = self.commit();
+                self.begin();
+                task(self);
+                let _answered = self.commit();
+                self.begin();
+            }
+        }
+    }
+
+    fn append(&mut self, events: Vec<Arc<Event>>, reply: AppendReply) {
+        let inner = Arc::clone(&self.inner);
+        let mut guard = inner.lock();
+        let state = &mut *guard;
+        if let Some(cause) = &state.broken {
+            let cause = cause.clone();
+            return drop(reply.send(Err(QueueError::Store { cause })));
+        }
+        if state.core.is_closed {
+            return drop(reply.send(Err(QueueError::Closed)));
+        }
+        let settings = &inner.settings;
+        let bounds = Bounds {
+            capacity_bytes: settings.capacity_bytes(),
+            max_events: settings.max_events,
+            retry_after: settings.retry_after,
+        };
+        state.core.repeats.expire(Instant::now());
+        let mark = state.core.repeats.mark();
+        let group = state.core.sift(events);
+        let admitted = state.core.admit(&group, &self.frame.pending, &bounds);
+        for note in std::mem::take(&mut state.core.drops) {
+            self.frame.change(self.active.salt, &Change::from(&note));
+        }
+        if let Err(error) = admitted {
+            state.core.repeats.undo_to(mark);
+            return drop(reply.send(Err(error)));
+        }
+        if self.frame.admitted.is_empty() {
+            self.frame.totals.next = Signal::ALL.map(|signal| state.core.log.next(signal));
+        }
+        drop(guard);
+        self.frame.pending.count(&group);
+        self.frame.totals.count(&group);
+        let places = self.write_events(&group.events, |kind| group.is_owed(kind));
+        self.frame.admitted.push(Admitted {
+            group,
+            reply,
+            places,
+        });
+    }
+
+    fn write_events(
+        &mut self,
+        events: &[Arc<Event>],
+        is_owed: impl Fn(crate::event::EventKind) -> bool,
+    ) -> Vec<Place> {
+        let frame = &mut self.frame;
+        let mut places = Vec::with_capacity(events.len());
+        for event in events.iter().filter(|event| is_owed(event.kind)) {
+            let Some(next) = frame.totals.next.get_mut(event.signal().index()) else {
+                continue;
+            };
+            let (offset, length) =
+                format::push_event(&mut frame.events, self.active.salt, *next, event);
+            *next += 1;
+            places.push(Place {
+                received_at: event.received_at,
+                lane: event.lane,
+                segment: self.active.number,
+                offset: u32::try_from(offset).unwrap_or(u32::MAX),
+                length: u32::try_from(length).unwrap_or(u32::MAX),
+                size: u32::try_from(event.size_bytes()).unwrap_or(u32::MAX),
+                kind: event.kind,
+                cached: Some(Arc::clone(event)),
+            });
+        }
+        places
+    }
+
+    fn settle(&mut self, settled: Settled) {
+        let inner = Arc::clone(&self.inner);
+        let mut state = inner.lock();
+        let signal = settled.settlement.signal;
+        let ranges = match taken_ranges(&mut state, &settled) {
+            Ok(ranges) => ranges,
+            Err(error) => return drop(settled.reply.send(Err(error))),
+        };
+        if !self.frame.claim(&settled.exporter, signal, &ranges) {
+            let error = CursorError::NotTaken {
+                exporter: settled.exporter.to_string(),
+                token: settled
+                    .settlement
+                    .parts
+                    .first()
+                    .map_or(0, |(run, _)| run.first),
+            };
+            return drop(settled.reply.send(Err(error)));
+        }
+        let mut dead = Vec::new();
+        let mut parts = Vec::with_capacity(ranges.len());
+        for ((_, fate), (start, end)) in settled.settlement.parts.iter().zip(ranges) {
+            let how = match fate {
+                Fate::Delivered => End::Delivered,
+                Fate::Filtered => End::Filtered,
+                Fate::DeadLettered { reason, attempts } => {
+                    for (_, place) in state.core.log.live(signal, start, end) {
+                        dead.push((place.clone(), Arc::clone(reason), *attempts));
+                    }
+                    End::DeadLettered
+                }
+            };
+            parts.push((start, end, how));
+        }
+        drop(state);
+        for (place, reason, attempts) in dead {
+            let letter = match self.event_at(&place) {
+                Ok(event) => DeadLetter::of_event(&settled.exporter, &event, &reason, attempts),
+                Err(cause) => {
+                    let reason = format!("{reason} (its record could not be read: {cause})").into();
+                    let event = lost_event(&place);
+                    DeadLetter::of_event(&settled.exporter, &event, &reason, attempts)
+                }
+            };
+            let repeat_key = place.cached.as_ref().map_or(0, |event| event.repeat_key);
+            self.bury(&letter, place.lane, repeat_key);
+        }
+        let change = Change::Settle {
+            exporter: settled.exporter.to_string(),
+            signal: signal.name().to_owned(),
+            parts,
+        };
+        self.frame.change(self.active.salt, &change);
+        self.frame.settled.push(settled);
+    }
+
+    /// Adds a dead letter to the frame.
+    fn bury(&mut self, letter: &DeadLetter, lane: u64, repeat_key: u128) {
+        let first = self.inner.lock().letters.next;
+        let id = first + self.frame.letters.len() as u64;
+        let description = Description::of(letter, lane, repeat_key);
+        let text = serde_json::to_vec(&description).unwrap_or_default();
+        let (offset, length) = format::push_letter(
+            &mut self.frame.changes,
+            self.active.salt,
+            id,
+            &text,
+            &letter.payload,
+        );
+        self.frame.letters.push(Letter {
+            info: description.info(id),
+            segment: self.active.number,
+            offset: u32::try_from(offset).unwrap_or(u32::MAX),
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+        });
+        let change = Change::LettersKept {
+            first: id,
+            end: id + 1,
+        };
+        self.frame.change(self.active.salt, &change);
+    }
+
+    /// Writes the frame, syncs it if a group waits for that, makes its changes and answers; or refuses all of it.
+    pub(super) fn commit(&mut self) -> Result<(), String> {
+        let broken = self.inner.lock().broken.clone();
+        if let Some(cause) = broken {
+            self.fail_all(&cause);
+            return Err(cause);
+        }
+        if !self.frame.admitted.is_empty() {
+            self.make_disk_room();
+        }
+        if !self.frame.admitted.is_empty() {
+            let change = Change::Append {
+                next: self.frame.totals.next,
+                items: self.frame.totals.items,
+                repeated: self.frame.totals.repeated,
+                refused_groups: self.inner.lock().core.refused_groups,
+            };
+            let salt = self.active.salt;
+            push_json(&mut self.frame.events, salt, RecordType::Change, &change);
+        }
+        if self.frame.bytes() == 0 {
+            self.apply(self.active.length);
+            return Ok(());
+        }
+        if let Err(cause) = self.write_frame() {
+            let cause = format!("{cause} ({})", self.directory.display());
+            error!(cause, "The queue could not write.");
+            self.refuse_groups(&QueueError::Store {
+                cause: cause.clone(),
+            });
+            let is_broken = self.inner.lock().broken.is_some();
+            if is_broken || self.write_rest().is_err() {
+                self.fail_all(&cause);
+                return Err(cause);
+            }
+        }
+        let start = self.active.length;
+        self.active.length += self.frame.bytes();
+        self.unsynced = true;
+        if !self.frame.admitted.is_empty()
+            && let Err(cause) = self.sync()
+        {
+            self.fail_all(&cause);
+            return Err(cause);
+        }
+        self.apply(start);
+        Ok(())
+    }
+
+    fn write_frame(&mut self) -> io::Result<()> {
+        let (file, at) = (Arc::clone(&self.active.file), self.active.length);
+        let written = file
+            .write_at(&self.frame.changes, at)
+            .and_then(|()| file.write_at(&self.frame.events, at + self.frame.changes.len() as u64));
+        if written.is_err()
+            && let Err(cause) = file.cut(at)
+        {
+            // What is behind the end could be taken for records later.
+            self.break_down(&format!("a failed write could not be undone: {cause}"));
+        }
+        written
+    }
+
+    /// Writes the changes again, without the groups; a full disk has a reserve for that.
+    fn write_rest(&mut self) -> io::Result<()> {
+        if self.frame.changes.is_empty() {
+            return Ok(());
+        }
+        match self.write_frame() {
+            Err(error) if error.kind() == ErrorKind::StorageFull && self.has_reserve => {
+                self.has_reserve = false;
+                self.files.remove(&self.directory.join(RESERVE))?;
+                self.write_frame()
+            }
+            written => written,
+        }
+    }
+
+    /// Syncs what was written.
+    pub(super) fn sync(&mut self) -> Result<(), String> {
+        match self.active.file.sync() {
+            Ok(()) => {
+                self.unsynced = false;
+                let mut state = self.inner.lock();
+                let (number, length) = (self.active.number, self.active.length);
+                if let Some(segment) = state.segments.get_mut(&number) {
+                    segment.length = length;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let cause = format!("sync failed: {error} ({})", self.directory.display());
+                self.break_down(&cause);
+                Err(cause)
+            }
+        }
+    }
+
+    fn sync_rest(&mut self) {
+        if self.unsynced && self.inner.lock().broken.is_none() && self.sync().is_err() {
+            info!(
+                "Settlements of the last moments may come again after the host has started again."
+            );
+        }
+    }
+
+    fn break_down(&mut self, cause: &str) {
+        error!(
+            cause,
+            "The queue takes no more events until the host has started again: what is on the disk is unknown."
+        );
+        self.unsynced = false;
+        self.inner.lock().broken = Some(cause.to_owned());
+    }
+
+    /// Makes the frame's changes in memory and answers. `start` is where the frame begins in the segment.
+    fn apply(&mut self, start: u64) {
+        let inner = Arc::clone(&self.inner);
+        let mut guard = inner.lock();
+        let state = &mut *guard;
+        let base = u32::try_from(start).unwrap_or(u32::MAX);
+        if let Some(segment) = state.segments.get_mut(&self.active.number) {
+            segment.length = self.active.length;
+        }
+        for mut letter in std::mem::take(&mut self.frame.letters) {
+            letter.offset += base;
+            state.letters.insert(letter);
+        }
+        let mut garbage = Vec::new();
+        let mut settlements = Vec::new();
+        for settled in std::mem::take(&mut self.frame.settled) {
+            settlements.push((settle_now(state, &settled, &mut garbage), settled.reply));
+        }
+        state.uncached(&garbage);
+        let base = base + u32::try_from(self.frame.changes.len()).unwrap_or(u32::MAX);
+        let mut appends = Vec::new();
+        for admitted in std::mem::take(&mut self.frame.admitted) {
+            let keys = admitted.group.events.iter();
+            self.keys
+                .extend(keys.map(|event| (event.received_at, event.repeat_key)));
+            appends.push((
+                add_now(
+                    state,
+                    admitted.group,
+                    admitted.places,
+                    base,
+                    inner.settings.cache_bytes,
+                ),
+                admitted.reply,
+            ));
+        }
+        if !appends.is_empty() {
+            state.core.repeats.commit(Instant::now());
+        }
+        for note in std::mem::take(&mut state.core.drops) {
+            self.carry.push(Change::from(&note));
+        }
+        drop(guard);
+        drop(garbage);
+        for (appended, reply) in appends {
+            let _gone = reply.send(Ok(appended));
+        }
+        for (outcome, reply) in settlements {
+            let _gone = reply.send(outcome);
+        }
+        for reply in std::mem::take(&mut self.frame.kept) {
+            let _gone = reply.send(Ok(()));
+        }
+        self.frame.clear(FRAME_BYTES as usize);
+    }
+
+    /// Refuses the groups of the frame.
+    pub(super) fn refuse_groups(&mut self, error: &QueueError) {
+        let admitted = self.frame.take_groups();
+        self.inner.lock().core.repeats.undo();
+        for admitted in admitted {
+            let _gone = admitted.reply.send(Err(error.clone()));
+        }
+    }
+
+    fn fail_all(&mut self, cause: &str) {
+        self.refuse_groups(&QueueError::Store {
+            cause: cause.to_owned(),
+        });
+        for settled in std::mem::take(&mut self.frame.settled) {
+            let _gone = settled.reply.send(Err(CursorError::Store {
+                exporter: settled.exporter.to_string(),
+                cause: cause.to_owned(),
+            }));
+        }
+        for reply in std::mem::take(&mut self.frame.kept) {
+            let _gone = reply.send(Err(cause.to_owned()));
+        }
+        self.frame.clear(FRAME_BYTES as usize);
+    }
+
+    /// Writes one change that is made already and returns when it is on the disk.
+    pub(super) fn write_change(&mut self, change: &Change) -> Result<(), String> {
+        self.frame.change(self.active.salt, change);
+        if let Err(cause) = self.commit() {
+            self.carry.push(change.clone());
+            return Err(cause);
+        }
+        self.sync()
+    }
+
+    /// Seals the segment and begins the next with a snapshot.
+    pub(super) fn rotate(&mut self) -> Result<(), String> {
+        if self.inner.lock().broken.is_some() {
+            return Ok(());
+        }
+        self.sync()?;
+        self.write_keys();
+        let number = self.active.number + 1;
+        let (active, segment) = {
+            let state = self.inner.lock();
+            new_segment(&*self.files, &self.directory, number, &state)
+                .map_err(|error| error.to_string())?
+        };
+        self.inner.lock().segments.insert(number, segment);
+        self.active = active;
+        // The snapshot has them.
+        self.carry.clear();
+        Ok(())
+    }
+
+    /// Keys outlive their segment, as long as the repeat window lasts.
+    fn write_keys(&mut self) {
+        let keys = std::mem::take(&mut self.keys);
+        let Some(latest) = keys.iter().map(|(received_at, _)| *received_at).max() else {
+            return;
+        };
+        let path = numbered(&self.directory, self.active.number, KEYS);
+        let bytes = super::recover::keys_to_bytes(&keys);
+        let written = self
+            .files
+            .create(&path)
+            .and_then(|file| file.write_at(&bytes, 0));
+        if let Err(cause) = written {
+            error!(%cause, "Repeats of some events will not be known after a restart.");
+        }
+        self.key_files
+            .push_back((self.active.number, keys.len(), latest));
+        self.expire_keys(unix_nanos_now());
+    }
+
+    /// Removes key files that are too old or too many.
+    fn expire_keys(&mut self, now: u64) {
+        let settings = &self.inner.settings;
+        let window = u64::try_from(settings.repeat_window.as_nanos()).unwrap_or(u64::MAX);
+        let mut keys: usize = self.key_files.iter().map(|(_, keys, _)| keys).sum();
+        while let Some(&(number, count, latest)) = self.key_files.front()
+            && (latest < now.saturating_sub(window) || keys - count >= settings.repeat_entries)
+        {
+            self.key_files.pop_front();
+            keys -= count;
+            let _kept_longer = self.files.remove(&numbered(&self.directory, number, KEYS));
+        }
+    }
+
+    /// Forgets cursors and dead letters that are too old, and makes the reserve anew.
+    pub(super) fn expire(&mut self, now: u64) {
+        self.expire_keys(now);
+        self.retire(now);
+        self.trim_letters(now);
+        if !self.has_reserve && self.inner.lock().broken.is_none() {
+            self.has_reserve = make_reserve(&*self.files, &self.directory);
+        }
+    }
+
+    fn retire(&mut self, now: u64) {
+        let keep = u64::try_from(self.inner.settings.retire_after.as_nanos()).unwrap_or(u64::MAX);
+        let retired: Vec<Arc<str>> = {
+            let state = self.inner.lock();
+            let is_old = |since: &u64| now.saturating_sub(*since) > keep;
+            let old = state.absent.iter().filter(|(_, since)| is_old(since));
+            old.map(|(exporter, _)| Arc::clone(exporter)).collect()
+        };
+        for exporter in retired {
+            match self.forget(&exporter) {
+                Ok(_) => info!(
+                    exporter = &*exporter,
+                    "Forgot an exporter that was removed."
+                ),
+                Err(error) => {
+                    error!(%error, exporter = &*exporter, "Could not forget an exporter that was removed.")
+                }
+            }
+        }
+    }
+
+    /// Forgets a cursor.
+    pub(super) fn forget(
+        &mut self,
+        exporter: &str,
+    ) -> Result<crate::queue::accounts::ExporterAccounts, QueueError> {
+        let accounts = {
+            let mut state = self.inner.lock();
+            let (accounts, freed) = state.core.forget(exporter)?;
+            state.absent.remove(exporter);
+            state.uncached(&freed);
+            accounts
+        };
+        let change = Change::Forget {
+            exporter: exporter.to_owned(),
+        };
+        self.write_change(&change)
+            .map_err(|cause| QueueError::Store { cause })?;
+        Ok(accounts)
+    }
+
+    /// Lets go of dead letters beyond the bounds.
+    fn trim_letters(&mut self, now: u64) {
+        let settings = &self.inner.settings;
+        let age = u64::try_from(settings.dead_letter_age.as_nanos()).unwrap_or(u64::MAX);
+        let bound = settings.dead_letter_bytes;
+        let surplus = self
+            .inner
+            .lock()
+            .letters
+            .surplus(bound, now.saturating_sub(age));
+        if !surplus.is_empty() {
+            let change = self
+                .letters_gone(&surplus, Some(DropReason::DeadLettersFull))
+                .1;
+            self.carry.push(change);
+        }
+    }
+
+    /// Takes letters out and counts them. Without a reason their exporter's account is the caller's to mend.
+    pub(super) fn letters_gone(
+        &mut self,
+        ids: &[u64],
+        reason: Option<DropReason>,
+    ) -> (Vec<Letter>, Change) {
+        let mut state = self.inner.lock();
+        let mut gone = Vec::new();
+        let mut counts = Vec::new();
+        for id in ids {
+            let Some(letter) = state.letters.remove(*id) else {
+                continue;
+            };
+            if let (crate::deliver::dead_letter::Origin::Exporter(exporter), Some(kind)) =
+                (&letter.info.origin, letter.info.kind)
+                && let Some(entry) = state.core.cursors.get_mut(exporter)
+            {
+                if let Some(reason) = reason {
+                    entry.state.count_evicted(kind.signal(), 1, reason);
+                }
+                counts.push((
+                    exporter.to_string(),
+                    kind.signal().name().to_owned(),
+                    reason.map(|reason| reason.name().to_owned()),
+                    1,
+                ));
+            }
+            gone.push(letter);
+        }
+        let ids = gone
+            .iter()
+            .map(|letter| (letter.info.id, letter.info.id + 1));
+        let change = Change::LettersGone {
+            ids: ids.collect(),
+            counts,
+        };
+        (gone, change)
+    }
+
+    /// After every write: letters within bounds, segments that nobody needs removed, stragglers moved aside.
+    pub(super) fn reclaim(&mut self) {
+        self.trim_letters(unix_nanos_now());
+        self.remove_free_segments();
+        let straggling = {
+            let state = self.inner.lock();
+            let is_straggling = |(number, segment): &(&u32, &Segment)| {
+                **number != self.active.number && state.needed(**number).bytes < segment.length / 8
+            };
+            state
+                .segments
+                .iter()
+                .find(is_straggling)
+                .map(|(number, _)| *number)
+        };
+        if let Some(number) = straggling
+            && let Err(cause) = self.move_aside(number)
+        {
+            error!(cause, "The queue could not move its stragglers aside.");
+        }
+    }
+}
+
+fn taken_ranges(state: &mut State, settled: &Settled) -> Result<Vec<(u64, u64)>, CursorError> {
+    let (cursor, _) = state.core.current(&settled.exporter, settled.generation)?;
+    let tokens = settled.settlement.parts.iter().map(|(tokens, _)| *tokens);
+    cursor
+        .taken_ranges(settled.settlement.signal, tokens)
+        .map_err(|token| CursorError::NotTaken {
+            exporter: settled.exporter.to_string(),
+            token,
+        })
+}
+
+fn settle_now(
+    state: &mut State,
+    settled: &Settled,
+    garbage: &mut Vec<Place>,
+) -> Result<(), CursorError> {
+    let ranges = taken_ranges(state, settled)?;
+    let (cursor, log) = state.core.current(&settled.exporter, settled.generation)?;
+    garbage.extend(cursor.settle(log, &settled.settlement, &ranges, |_, _, _, _| {}));
+    Ok(())
+}
+
+fn add_now(
+    state: &mut State,
+    group: crate::queue::core::Group,
+    places: Vec<Place>,
+    base: u32,
+    cache_bytes: u64,
+) -> Appended {
+    let appended = Appended {
+        accepted: group.events.len() as u64,
+        repeated: group.repeated.iter().map(|(_, events)| events).sum(),
+    };
+    let mut fresh = Vec::with_capacity(places.len());
+    let mut places = places.into_iter();
+    state.core.add(group, |event, sequence| {
+        fresh.push((event.signal(), sequence, event.size_bytes() as u64));
+        let mut place = places.next().unwrap_or_else(|| unwritten(&event));
+        place.offset = place.offset.saturating_add(base);
+        place
+    });
+    for (signal, sequence, size) in fresh {
+        state.cached(signal, sequence, size, cache_bytes);
+    }
+    appended
+}
+
+/// There is a place for every event that is added; this one would read as corrupt.
+fn unwritten(event: &Arc<Event>) -> Place {
+    Place {
+        received_at: event.received_at,
+        lane: event.lane,
+        segment: 0,
+        offset: 0,
+        length: 0,
+        size: u32::try_from(event.size_bytes()).unwrap_or(u32::MAX),
+        kind: event.kind,
+        cached: Some(Arc::clone(event)),
+    }
+}
+
+fn lost_event(place: &Place) -> Event {
+    Event {
+        kind: place.kind,
+        payload: bytes::Bytes::new(),
+        received_at: place.received_at,
+        source: Arc::default(),
+        repeat_key: 0,
+        lane: place.lane,
+    }
+}
+
+/// Makes a segment with a snapshot at its front, on the disk.
+pub(super) fn new_segment(
+    files: &dyn Files,
+    directory: &std::path::Path,
+    number: u32,
+    state: &State,
+) -> io::Result<(Active, Segment)> {
+    let salt = fastrand::u64(..);
+    let mut front = format::segment_header(salt);
+    push_json(&mut front, salt, RecordType::Snapshot, &state.saved());
+    let path = numbered(directory, number, LOG);
+    let file = files.create(&path)?;
+    let made = file
+        .write_at(&front, 0)
+        .and_then(|()| file.sync())
+        .and_then(|()| files.sync_directory(directory));
+    if let Err(error) = made {
+        let _tried_again_under_the_same_name = files.remove(&path);
+        return Err(error);
+    }
+    let length = front.len() as u64;
+    let segment = Segment {
+        file: Arc::clone(&file),
+        salt,
+        length,
+    };
+    let active = Active {
+        number,
+        file,
+        salt,
+        length,
+    };
+    Ok((active, segment))
+}
+
+/// Sets room aside; false if there is none.
+pub(super) fn make_reserve(files: &dyn Files, directory: &std::path::Path) -> bool {
+    let path = directory.join(RESERVE);
+    let made = files
+        .create(&path)
+        .and_then(|file| file.write_at(&vec![0; RESERVE_BYTES], 0));
+    if made.is_err() {
+        let _none = files.remove(&path);
+    }
+    made.is_ok()
+}
