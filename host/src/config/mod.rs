@@ -128,10 +128,26 @@ pub struct Storage {
     pub directory: PathBuf,
 }
 
+/// `sending_queue.storage`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueueStorage {
+    /// `disk`: accepted means synced.
+    #[default]
+    Disk,
+    /// `memory`: faster; what waits is lost with the process.
+    Memory,
+}
+
 /// `sending_queue`
 #[derive(Clone, Debug)]
 pub struct SendingQueue {
-    /// `max_memory`: bytes of waiting events.
+    /// `storage`: where events wait.
+    pub storage: QueueStorage,
+    /// `max_disk`: bytes of all files of a queue on disk.
+    pub max_disk_bytes: u64,
+    /// `retire_after`: how long the place of an exporter is kept that no longer runs.
+    pub retire_after: Duration,
+    /// `max_memory`: bytes of waiting events, of a queue in memory.
     pub max_memory_bytes: u64,
     /// `repeat_window`: how long repeats are recognised. Zero: never.
     pub repeat_window: Duration,

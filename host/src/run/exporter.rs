@@ -26,7 +26,7 @@ use crate::plugin::{
     CallLimits, Component, Description, GuestSettings, HttpCapability, HttpFuture, Output,
     OutputTarget, Pool, PoolSettings, Setting, UnknownTarget,
 };
-use crate::queue::memory::MemoryQueue;
+use crate::queue::any::AnyQueue;
 use crate::queue::{CursorOptions, OnFull, Queue as _, QueueError, StartAt};
 use crate::route::Route;
 
@@ -35,7 +35,7 @@ const STOP_GRACE: Duration = Duration::from_millis(250);
 
 /// What all exporters of a host have in common.
 pub(super) struct Shared {
-    pub(super) queue: MemoryQueue,
+    pub(super) queue: AnyQueue,
     pub(super) hops: Arc<HopTrail>,
     pub(super) own_listeners: Vec<SocketAddr>,
     pub(super) instruments: Arc<Instruments>,

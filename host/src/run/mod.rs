@@ -9,6 +9,7 @@ mod exporter;
 mod intake;
 mod pages;
 mod report;
+pub mod store;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -27,12 +28,11 @@ use tracing::{info, warn};
 use crate::config::select::Planned;
 use crate::config::{Config, ExporterId, HttpReceiver};
 use crate::deliver::Delivery;
-use crate::deliver::dead_letter::MemoryDeadLetters;
 use crate::event::signal_set::SignalSet;
 use crate::http::hop::{HOP_HEADER, HopTrail};
 use crate::plugin::{Component, Pool};
 use crate::print::report::{InputCounts, RunReport};
-use crate::queue::memory::{MemoryQueue, MemoryQueueSettings};
+use crate::queue::any::AnyQueue;
 use crate::queue::{CursorOptions, OnFull, Queue as _, QueueError, StartAt};
 use crate::receive::auth::Tokens;
 use crate::receive::counts::Counts;
@@ -55,9 +55,6 @@ const REQUEST_GRACE: Duration = Duration::from_millis(500);
 /// How long components may take to end.
 const POOL_GRACE: Duration = Duration::from_millis(500);
 
-/// Bytes of exporters' dead letters that are kept; the oldest go first.
-const DEAD_LETTER_BYTES: u64 = 64 << 20;
-
 /// The cursor that keeps events while components compile; no exporter can have this id.
 const LATER: &str = "(compiling)";
 
@@ -66,7 +63,7 @@ type Exporters = Vec<(ExporterId, Planned, Arc<Component>)>;
 
 /// A host whose exporters run.
 pub struct Host {
-    queue: MemoryQueue,
+    queue: AnyQueue,
     delivery: Arc<Mutex<Delivery>>,
     pools: Arc<Pools>,
     exporters: exporter::Shared,
@@ -85,18 +82,10 @@ impl Host {
     /// Every exporter that cannot start, by id.
     pub async fn start(
         config: &Config,
+        queue: AnyQueue,
         exporters: Exporters,
         own_listener: Option<SocketAddr>,
     ) -> Result<Self, Vec<(ExporterId, StartError)>> {
-        let settings = MemoryQueueSettings {
-            capacity_bytes: config.sending_queue.max_memory_bytes,
-            repeat_window: config.sending_queue.repeat_window,
-            ..MemoryQueueSettings::default()
-        };
-        let queue = MemoryQueue::new(
-            settings,
-            Arc::new(MemoryDeadLetters::new(DEAD_LETTER_BYTES)),
-        );
         let shared = exporter::Shared {
             queue: queue.clone(),
             hops: Arc::new(HopTrail::default()),
@@ -242,6 +231,7 @@ impl Host {
     pub async fn stop(self, input: InputCounts) -> RunReport {
         let statuses = self.delivery.lock().await.stop().await;
         self.shut_pools().await;
+        self.queue.shut_down().await;
         let report = report::of_run(&self.queue.report(), input, self.started.elapsed());
         for (exporter, signals) in &report.exporters {
             let queued: u64 = signals.values().map(|counts| counts.queued).sum();

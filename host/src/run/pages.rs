@@ -13,7 +13,7 @@ use crate::deliver::Delivery;
 use crate::deliver::status::{State, Status};
 use crate::event::Signal;
 use crate::plugin::{Pool, PoolState};
-use crate::queue::memory::MemoryQueue;
+use crate::queue::any::AnyQueue;
 use crate::queue::{CursorReport, Queue as _, QueueReport};
 use crate::receive::counts::Counts;
 use crate::receive::{Page, Status as PageSource};
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads what the rooms show of themselves.
 pub(super) struct Pages {
-    queue: MemoryQueue,
+    queue: AnyQueue,
     delivery: Arc<Mutex<Delivery>>,
     pools: Arc<Pools>,
     counts: Arc<Counts>,
@@ -36,7 +36,7 @@ pub(super) struct Pages {
 
 impl Pages {
     pub(super) fn new(
-        queue: MemoryQueue,
+        queue: AnyQueue,
         delivery: Arc<Mutex<Delivery>>,
         pools: Arc<Pools>,
         counts: Arc<Counts>,
@@ -83,8 +83,11 @@ impl PageSource for Pages {
             .iter()
             .map(|(id, status)| (id, status.state.name()))
             .collect();
-        let is_ready = reasons.is_empty() && !statuses.is_empty();
-        let body = json!({ "ready": is_ready, "exporters": states, "reasons": reasons });
+        let broken = self.queue.broken();
+        let is_ready = reasons.is_empty() && !statuses.is_empty() && broken.is_none();
+        let body = json!({
+            "ready": is_ready, "exporters": states, "reasons": reasons, "queue": broken,
+        });
         let status = if is_ready { 200 } else { 503 };
         Page {
             status,
