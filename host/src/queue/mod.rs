@@ -18,6 +18,7 @@
 //! [`TakeLimits::busy_lanes`]: crate::deliver::source::TakeLimits::busy_lanes
 
 pub mod accounts;
+pub mod any;
 mod core;
 mod cursor;
 pub mod durable;

@@ -1,0 +1,124 @@
+//! The queue that the operator chose: in memory, or on disk where a data directory was named.
+
+use super::accounts::ExporterAccounts;
+use super::durable::{DurableCursor, DurableQueue};
+use super::memory::{MemoryCursor, MemoryQueue};
+use super::{Appended, CursorOptions, Queue, QueueError, QueueReport};
+use crate::deliver::source::{Cursor, CursorError, Settlement, TakeLimits, Tokens, Waiting};
+use crate::event::per_signal::PerSignal;
+use crate::event::{Event, Signal};
+use crate::plugin::guest::BatchItem;
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub enum AnyQueue {
+    /// A crash loses what waits.
+    Memory(MemoryQueue),
+    /// What was accepted is kept.
+    Durable(DurableQueue),
+}
+
+/// The cursor of an [`AnyQueue`].
+pub enum AnyCursor {
+    /// Of a queue in memory.
+    Memory(MemoryCursor),
+    /// Of one on disk.
+    Durable(DurableCursor),
+}
+
+impl Queue for AnyQueue {
+    type Cursor = AnyCursor;
+
+    async fn append(&self, events: Vec<Event>) -> Result<Appended, QueueError> {
+        match self {
+            Self::Memory(queue) => queue.append(events).await,
+            Self::Durable(queue) => queue.append(events).await,
+        }
+    }
+
+    async fn open(
+        &self,
+        exporter_id: &str,
+        options: CursorOptions,
+    ) -> Result<AnyCursor, QueueError> {
+        match self {
+            Self::Memory(queue) => queue
+                .open(exporter_id, options)
+                .await
+                .map(AnyCursor::Memory),
+            Self::Durable(queue) => queue
+                .open(exporter_id, options)
+                .await
+                .map(AnyCursor::Durable),
+        }
+    }
+
+    async fn forget(&self, exporter_id: &str) -> Result<ExporterAccounts, QueueError> {
+        match self {
+            Self::Memory(queue) => queue.forget(exporter_id).await,
+            Self::Durable(queue) => queue.forget(exporter_id).await,
+        }
+    }
+
+    fn close(&self) {
+        match self {
+            Self::Memory(queue) => queue.close(),
+            Self::Durable(queue) => queue.close(),
+        }
+    }
+
+    fn report(&self) -> QueueReport {
+        match self {
+            Self::Memory(queue) => queue.report(),
+            Self::Durable(queue) => queue.report(),
+        }
+    }
+}
+
+impl Cursor for AnyCursor {
+    fn exporter_id(&self) -> &str {
+        match self {
+            Self::Memory(cursor) => cursor.exporter_id(),
+            Self::Durable(cursor) => cursor.exporter_id(),
+        }
+    }
+
+    fn waiting(&self) -> PerSignal<Waiting> {
+        match self {
+            Self::Memory(cursor) => cursor.waiting(),
+            Self::Durable(cursor) => cursor.waiting(),
+        }
+    }
+
+    async fn grown(&self) {
+        match self {
+            Self::Memory(cursor) => cursor.grown().await,
+            Self::Durable(cursor) => cursor.grown().await,
+        }
+    }
+
+    async fn take(
+        &self,
+        signal: Signal,
+        limits: TakeLimits<'_>,
+    ) -> Result<Vec<BatchItem>, CursorError> {
+        match self {
+            Self::Memory(cursor) => cursor.take(signal, limits).await,
+            Self::Durable(cursor) => cursor.take(signal, limits).await,
+        }
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<(), CursorError> {
+        match self {
+            Self::Memory(cursor) => cursor.settle(settlement).await,
+            Self::Durable(cursor) => cursor.settle(settlement).await,
+        }
+    }
+
+    async fn release(&self, signal: Signal, tokens: Vec<Tokens>) -> Result<(), CursorError> {
+        match self {
+            Self::Memory(cursor) => cursor.release(signal, tokens).await,
+            Self::Durable(cursor) => cursor.release(signal, tokens).await,
+        }
+    }
+}
