@@ -1,7 +1,7 @@
 # An index of commands. `make help` lists them; each does its own set-up.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-EXPORTERS := json langfuse
+EXPORTERS := braintrust cloud datadog json langfuse langsmith posthog sentry webhook
 CARGO_TEST := cargo test --release --locked
 
 .PHONY: help setup build exporters demo test test-peers lint bench

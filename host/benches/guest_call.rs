@@ -160,7 +160,7 @@ async fn pool(arguments: &Arguments, component: &Path) -> Result<Pool> {
 fn batch(arguments: &Arguments) -> Result<Batch> {
     let payloads = match &arguments.events {
         Some(path) => spans_of(&std::fs::read_to_string(path)?)?,
-        None => (0..arguments.batch).map(generated_span).collect(),
+        None => (1..=arguments.batch).map(generated_span).collect(),
     };
     ensure!(!payloads.is_empty(), "no ended spans in the given file");
     let items = payloads

@@ -1,10 +1,10 @@
 //! Writes every event of the five signals as a line of JSON, in the form in which Mastra emits it, to the output that the
 //! operator granted. What it writes can be sent to `POST /v1/events` or `run --input` again. It needs no network.
-//! Wiring only; `mapping` says how an event is written.
+//! Wiring only; `mastra_envelope` says how an event is written.
 
 pub mod config;
-pub mod mapping;
 
+use mastra_envelope::Batch;
 use mastra_exporter_sdk::json::JsonText;
 use mastra_exporter_sdk::records::{
     FeedbackBatch, ItemResult, LogBatch, MetricBatch, ScoreBatch, SendResult, Signal, SpanBatch,
@@ -13,8 +13,6 @@ use mastra_exporter_sdk::settings::SettingError;
 use mastra_exporter_sdk::{
     Description, Exporter, Feedback, Logs, Metrics, Phases, Scores, Signals, Traces, log, output,
 };
-
-use crate::mapping::Batch;
 
 /// The exporter. It has no state: the host knows the target.
 #[derive(Debug)]
@@ -60,7 +58,7 @@ impl Traces for Json {
             scopes: &batch.scopes,
         };
         append(Signal::Traces, &batch.spans, |text, span| {
-            mapping::span(text, span, &shared)
+            mastra_envelope::span(text, span, &shared)
         })
     }
 }
@@ -72,7 +70,7 @@ impl Logs for Json {
             scopes: &batch.scopes,
         };
         append(Signal::Logs, &batch.logs, |text, log| {
-            mapping::log(text, log, &shared)
+            mastra_envelope::log(text, log, &shared)
         })
     }
 }
@@ -84,7 +82,7 @@ impl Metrics for Json {
             scopes: &batch.scopes,
         };
         append(Signal::Metrics, &batch.metrics, |text, metric| {
-            mapping::metric(text, metric, &shared)
+            mastra_envelope::metric(text, metric, &shared)
         })
     }
 }
@@ -96,7 +94,7 @@ impl Scores for Json {
             scopes: &[],
         };
         append(Signal::Scores, &batch.scores, |text, score| {
-            mapping::score(text, score, &shared)
+            mastra_envelope::score(text, score, &shared)
         })
     }
 }
@@ -108,7 +106,7 @@ impl Feedback for Json {
             scopes: &[],
         };
         append(Signal::Feedback, &batch.feedback, |text, item| {
-            mapping::feedback(text, item, &shared)
+            mastra_envelope::feedback(text, item, &shared)
         })
     }
 }

@@ -10,6 +10,7 @@ use mastra_exporter_sdk::json::JsonText;
 use mastra_exporter_sdk::raw::{Kind, inside_quotes, kind, member, members};
 use mastra_exporter_sdk::records::{EventResource, EventScope, Span, SpanBatch};
 use mastra_exporter_sdk::time::iso;
+use mastra_llm::cost;
 use mastra_otlp::attributes::{Attributes, Key};
 use mastra_otlp::genai::{
     Conventions, InputOutput, MetadataFacts, has_named_attributes, is_thread_id,
@@ -374,7 +375,7 @@ fn model(span: &Span, generation_usage: GenerationUsage, sink: &mut impl Attribu
     {
         sink.built(wire::USAGE_DETAILS, |text| usage::details(tokens, text));
     }
-    if let Some(total) = call.cost.as_ref().and_then(usage::reported_cost) {
+    if let Some(total) = call.cost.as_ref().and_then(cost::reported) {
         sink.built(wire::COST_DETAILS, |text| {
             let mut object = text.object();
             object.float("total", total);

@@ -68,32 +68,7 @@ fn assert_golden(name: &str, requests: &[Request]) {
             })
         })
         .collect();
-    let mut text = serde_json::to_string_pretty(&sorted(Value::Array(written))).unwrap();
-    text.push('\n');
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&path, &text).unwrap();
-    }
-    let golden = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        golden == text,
-        "{} differs; UPDATE_GOLDEN=1 rewrites it",
-        path.display()
-    );
-}
-
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let mut members: Vec<_> = members
-                .into_iter()
-                .map(|(key, member)| (key, sorted(member)))
-                .collect();
-            members.sort_by(|left, right| left.0.cmp(&right.0));
-            Value::Object(members.into_iter().collect())
-        }
-        Value::Array(elements) => elements.into_iter().map(sorted).collect(),
-        other => other,
-    }
+    kit::golden::check(&path, &Value::Array(written)).unwrap();
 }
 
 #[test]

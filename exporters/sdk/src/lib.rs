@@ -57,12 +57,14 @@
 
 mod bindings;
 mod exporter;
+pub mod feedback;
 pub mod http;
 pub mod ids;
 pub mod json;
 pub mod log;
 pub mod outcome;
 pub mod output;
+pub mod parts;
 pub mod raw;
 pub mod records;
 pub mod settings;

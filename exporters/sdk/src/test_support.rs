@@ -1,6 +1,8 @@
 //! Records from event JSON, natively, so that a mapping can be tested with recorded events and without a host. It reads
 //! what Mastra applications emit (not the OTLP extras) and is lenient: it is no check of events, that is the host's.
 
+pub mod requests;
+
 use crate::raw::{self, Kind, elements, kind, member, members};
 use crate::records::{
     Correlation, Cost, Entity, ErrorInfo, EventResource, FeedbackBatch, FeedbackItem,

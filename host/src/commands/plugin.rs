@@ -1,6 +1,7 @@
 //! `mastra-host plugin ls|approve`
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -61,6 +62,7 @@ fn ls(args: &PluginLsArgs, ctx: &mut Context<'_>) -> Exit {
         Err(error) => return ctx.fail(output, Exit::Failed, &causes(&error)),
     };
     let request = Request {
+        compiling: &BTreeSet::new(),
         config: &loaded.config,
         plugins: &[],
         directory,

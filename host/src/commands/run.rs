@@ -1,21 +1,22 @@
 //! `mastra-host run`: the host itself. With `--input` it reads a file of events, delivers them, reports, and ends.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Exit, causes, list_components, read_config};
 use crate::cli::{Output, RunArgs};
 use crate::config::lock::Lock;
-use crate::config::select::{Planned, Reason, Request};
-use crate::config::{Config, Endpoint, ExporterId};
+use crate::config::select::{LoadedComponents, Plan, Planned, Reason, Request};
+use crate::config::{Config, Endpoint, Environment, ExporterId, Problem};
 use crate::plugin::Component;
 use crate::print;
 use crate::print::progress::Progress;
@@ -23,8 +24,8 @@ use crate::print::report::{InputCounts, RunReport};
 use crate::receive::dead_letter::{DeadLetter, DeadLetters as _};
 use crate::receive::input::Input;
 use crate::receive::{Batch, Intake as _, IntakeError, system_clock};
-use crate::run::components::Loader;
-use crate::run::{DRAIN_TIME, Host};
+use crate::run::components::{Loader, Unfinished};
+use crate::run::{DRAIN_TIME, Host, StartError, store};
 
 /// Events handed to the queue at a time.
 const INPUT_EVENTS: usize = 1000;
@@ -43,94 +44,134 @@ pub fn run(
     runtime: &tokio::runtime::Runtime,
 ) -> Exit {
     let output = args.output.format;
-    let (config, exporters) = match prepare(args, ctx, loader) {
+    let prepared = match Prepared::new(args, ctx, loader) {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
-    announce(&exporters, ctx);
-    let result = runtime.block_on(host(args, &config, exporters, ctx));
+    announce(&prepared.exporters, ctx);
+    let result = runtime.block_on(host(args, prepared, loader, ctx));
     match result {
         Ok(report) => finish(args, &report, ctx),
         Err((exit, message)) => ctx.fail(output, exit, &message),
     }
 }
 
-/// Config, components and settings; every problem at once.
-fn prepare(
-    args: &RunArgs,
-    ctx: &mut Context<'_>,
-    loader: &Loader,
-) -> Result<(Config, Started), Exit> {
-    let output = args.output.format;
-    let bad = |ctx: &mut Context<'_>, message: &str| ctx.fail(output, Exit::BadUsage, message);
-    let loaded =
-        read_config(args.config.as_deref(), ctx.environment).map_err(|reason| bad(ctx, &reason))?;
-    let mut config = loaded.config;
-    let mut problems = loaded.problems;
-    problems.extend(super::validate::missing_files(&config));
-    if let Some(directory) = &args.plugins_dir {
-        config.plugins.directory.clone_from(directory);
-    }
-    if let Some(listen) = &args.listen {
-        config.receivers.http.endpoint = listen.clone();
-    }
-    let directory = config.plugins.directory.clone();
-    let listing = list_components(&directory).map_err(|error| {
-        bad(
-            ctx,
-            &format!(
-                "cannot read plugins directory {}: {error}",
-                directory.display()
-            ),
-        )
-    })?;
-    let lock = Lock::read(&directory).map_err(|error| bad(ctx, &causes(&error)))?;
-    let request = Request {
-        config: &config,
-        plugins: &args.plugins,
-        directory: &directory,
-        listing: &listing,
-    };
-    let plan = request.plan(&ctx.load(&request.files()), &lock, ctx.environment);
-    problems.extend(plan.problems);
-    if !problems.is_empty() {
-        let file = args
-            .config
-            .as_deref()
-            .unwrap_or(Path::new("command line"))
-            .display()
-            .to_string();
-        let text = print::problems::human(&file, &problems, ctx.err_look);
-        let _ = ctx.err.write_all(text.as_bytes());
-        if output == Output::Json {
-            ctx.print(&print::problems::json(&file, &problems));
+/// What is known before anything runs.
+struct Prepared {
+    config: Config,
+    listing: Vec<PathBuf>,
+    lock: Lock,
+    loaded: LoadedComponents,
+    exporters: Started,
+    /// Components that are left to compile while the others run.
+    unfinished: Option<Unfinished>,
+}
+
+impl Prepared {
+    /// Config, components and settings; every problem at once.
+    fn new(args: &RunArgs, ctx: &mut Context<'_>, loader: &Loader) -> Result<Self, Exit> {
+        let output = args.output.format;
+        let bad = |ctx: &mut Context<'_>, message: &str| ctx.fail(output, Exit::BadUsage, message);
+        let config = read_config(args.config.as_deref(), ctx.environment)
+            .map_err(|reason| bad(ctx, &reason))?;
+        let mut problems = config.problems;
+        let mut config = config.config;
+        problems.extend(super::validate::missing_files(&config));
+        if let Some(directory) = &args.plugins_dir {
+            config.plugins.directory.clone_from(directory);
         }
-        return Err(Exit::BadUsage);
+        if let Some(listen) = &args.listen {
+            config.receivers.http.endpoint = listen.clone();
+        }
+        let directory = &config.plugins.directory;
+        let listing = list_components(directory).map_err(|error| {
+            let shown = directory.display();
+            bad(
+                ctx,
+                &format!("cannot read plugins directory {shown}: {error}"),
+            )
+        })?;
+        let lock = Lock::read(directory).map_err(|error| bad(ctx, &causes(&error)))?;
+        let mut prepared = Self {
+            config,
+            listing,
+            lock,
+            loaded: LoadedComponents::new(),
+            exporters: Started::new(),
+            unfinished: None,
+        };
+        let files = prepared.request(args, &BTreeSet::new()).files();
+        // An input is read once: everything must be there before it is.
+        (prepared.loaded, prepared.unfinished) = match args.input {
+            Some(_) => (ctx.load(&files), None),
+            None => loader.load_quick(files),
+        };
+        let plan = prepared.plan(args, ctx.environment);
+        problems.extend(plan.problems);
+        if !problems.is_empty() {
+            complain_of(args, &problems, ctx);
+            return Err(Exit::BadUsage);
+        }
+        for idle in &plan.idle {
+            tracing::info!(component = %idle.file.display(), state = %idle.state, "Component does not run.");
+        }
+        prepared.exporters = started(plan.exporters, loader);
+        if prepared.exporters.is_empty() && prepared.unfinished.is_none() {
+            let idle: Vec<String> = plan
+                .idle
+                .iter()
+                .map(|idle| format!("\n  {}: {}", idle.file.display(), idle.state))
+                .collect();
+            let message = format!(
+                "no exporter to run: name one with --plugin X.wasm or under `exporters:` in a config{}",
+                idle.concat()
+            );
+            return Err(bad(ctx, &message));
+        }
+        Ok(prepared)
     }
-    for idle in &plan.idle {
-        tracing::info!(component = %idle.file.display(), state = %idle.state, "Component does not run.");
+
+    fn request<'a>(&'a self, args: &'a RunArgs, compiling: &'a BTreeSet<PathBuf>) -> Request<'a> {
+        Request {
+            config: &self.config,
+            plugins: &args.plugins,
+            directory: &self.config.plugins.directory,
+            listing: &self.listing,
+            compiling,
+        }
     }
-    let exporters: Started = plan
-        .exporters
+
+    fn plan(&self, args: &RunArgs, environment: &Environment) -> Plan {
+        let none = BTreeSet::new();
+        let compiling = self.unfinished.as_ref().map_or(&none, Unfinished::files);
+        self.request(args, compiling)
+            .plan(&self.loaded, &self.lock, environment)
+    }
+}
+
+fn started(planned: BTreeMap<ExporterId, Planned>, loader: &Loader) -> Started {
+    planned
         .into_iter()
         .filter_map(|(id, planned)| {
             let component = loader.component(&planned.component.file)?;
             Some((id, planned, component))
         })
-        .collect();
-    if exporters.is_empty() {
-        let idle: Vec<String> = plan
-            .idle
-            .iter()
-            .map(|idle| format!("\n  {}: {}", idle.file.display(), idle.state))
-            .collect();
-        let message = format!(
-            "no exporter to run: name one with --plugin X.wasm or under `exporters:` in a config{}",
-            idle.concat()
-        );
-        return Err(bad(ctx, &message));
+        .collect()
+}
+
+fn complain_of(args: &RunArgs, problems: &[Problem], ctx: &mut Context<'_>) {
+    let file = args
+        .config
+        .as_deref()
+        .unwrap_or(Path::new("command line"))
+        .display()
+        .to_string();
+    let text = print::problems::human(&file, problems, ctx.err_look);
+    // Nobody is left to tell.
+    let _ = ctx.err.write_all(text.as_bytes());
+    if args.output.format == Output::Json {
+        ctx.print(&print::problems::json(&file, problems));
     }
-    Ok((config, exporters))
 }
 
 /// What naming a component grants is said once.
@@ -153,13 +194,15 @@ fn announce(exporters: &Started, ctx: &mut Context<'_>) {
 /// From the first listener to the last call.
 async fn host(
     args: &RunArgs,
-    config: &Config,
-    exporters: Started,
+    mut prepared: Prepared,
+    loader: &Loader,
     ctx: &mut Context<'_>,
 ) -> Result<RunReport, (Exit, String)> {
+    // Before anybody is told where to find the process.
+    let mut termination = Termination::listen()?;
     let listener = match (&args.listen, &args.input) {
         (None, Some(_)) => None,
-        _ => Some(listen(&config.receivers.http.endpoint).await?),
+        _ => Some(listen(&prepared.config.receivers.http.endpoint).await?),
     };
     let address = match &listener {
         Some(listener) => Some(
@@ -169,50 +212,98 @@ async fn host(
         ),
         None => None,
     };
-    let host = Host::start(config, exporters, address)
+    let exporters = std::mem::take(&mut prepared.exporters);
+    let data_dir = args.data_dir.as_deref();
+    // An input can be read again: it needs no directory of its own unless one is named.
+    let data_dir = match &args.input {
+        Some(_) => data_dir,
+        None => data_dir.or(Some(&prepared.config.storage.directory)),
+    };
+    let queue = store::open(&prepared.config, data_dir)
+        .map_err(|error| (Exit::BadUsage, causes(&error)))?;
+    let host = Host::start(&prepared.config, queue, exporters, address)
         .await
         .map_err(|failures| {
-            let lines: Vec<String> = failures
-                .iter()
-                .map(|(id, error)| format!("exporter {id} cannot start: {}", causes(error)))
-                .collect();
+            let lines: Vec<String> = failures.iter().map(cannot_start).collect();
             (Exit::BadUsage, lines.join("\nerror: "))
         })?;
+    if prepared.unfinished.is_some() {
+        let kept = host.keep_for_later().await;
+        kept.map_err(|error| (Exit::Failed, causes(&error)))?;
+    }
+    let http = prepared.config.receivers.http.clone();
     let stop = CancellationToken::new();
     if let Some(address) = address {
         say_where(address, args.output.format, ctx);
     }
     let serving = async {
         match listener {
-            Some(listener) => {
-                host.serve(listener, &config.receivers.http, stop.cancelled())
-                    .await
-            }
+            Some(listener) => host.serve(listener, &http, stop.cancelled()).await,
             None => stop.cancelled().await,
+        }
+    };
+    let has_terminal = ctx.err_look.color;
+    let later = async {
+        tokio::select! {
+            () = start_later(args, prepared, loader, &host, ctx) => {}
+            () = stop.cancelled() => {}
         }
     };
     let working = async {
         let result = match &args.input {
             Some(input) => {
                 tokio::select! {
-                    result = feed(&host, input, args, ctx.err_look.color) => result,
-                    () = terminated() => Ok(InputCounts::default()),
+                    result = feed(&host, input, args, has_terminal) => result,
+                    () = termination.requested() => Ok(InputCounts::default()),
                 }
             }
             None => {
-                terminated().await;
+                termination.requested().await;
                 Ok(InputCounts::default())
             }
         };
         stop.cancel();
         result
     };
-    let ((), input) = tokio::join!(serving, working);
+    let ((), (), input) = tokio::join!(serving, later, working);
     let input = input.map_err(|message| (Exit::Failed, message))?;
     if args.input.is_none() {
         host.drain(Instant::now() + DRAIN_TIME).await;
     }
     Ok(host.stop(input).await)
+}
+
+fn cannot_start((id, error): &(ExporterId, StartError)) -> String {
+    format!("exporter {id} cannot start: {}", causes(error))
+}
+
+/// Starts the exporters of the big components once they are compiled. What is wrong with one of them concerns it alone.
+async fn start_later(
+    args: &RunArgs,
+    mut prepared: Prepared,
+    loader: &Loader,
+    host: &Host,
+    ctx: &mut Context<'_>,
+) {
+    let Some(unfinished) = prepared.unfinished.take() else {
+        return;
+    };
+    let files = unfinished.files().clone();
+    prepared.loaded.extend(loader.load_rest(unfinished).await);
+    let mut plan = prepared.plan(args, ctx.environment);
+    plan.exporters
+        .retain(|_, planned| files.contains(&planned.component.file));
+    for problem in &plan.problems {
+        tracing::error!(%problem, "Exporter cannot start.");
+    }
+    for idle in plan.idle.iter().filter(|idle| files.contains(&idle.file)) {
+        tracing::info!(component = %idle.file.display(), state = %idle.state, "Component does not run.");
+    }
+    let exporters = started(plan.exporters, loader);
+    announce(&exporters, ctx);
+    for failure in host.start_later(exporters).await {
+        tracing::error!("{}", cannot_start(&failure));
+    }
 }
 
 async fn listen(endpoint: &Endpoint) -> Result<TcpListener, (Exit, String)> {
@@ -235,14 +326,29 @@ fn say_where(address: SocketAddr, output: Output, ctx: &mut Context<'_>) {
     }
 }
 
-/// SIGTERM or Ctrl-C. A second one while the host stops does no harm.
-async fn terminated() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+/// SIGTERM and Ctrl-C, caught from here on: a second one while the host stops does no harm.
+struct Termination {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Termination {
+    fn listen() -> Result<Self, (Exit, String)> {
+        let caught = |kind| {
+            signal(kind).map_err(|error| (Exit::Failed, format!("cannot catch signals: {error}")))
+        };
+        Ok(Self {
+            terminate: caught(SignalKind::terminate())?,
+            interrupt: caught(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Returns with the first of them.
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
@@ -336,7 +442,12 @@ fn finish(args: &RunArgs, report: &RunReport, ctx: &mut Context<'_>) -> Exit {
         Output::Human => print::report::human(report, ctx.look),
     };
     ctx.print(&text);
-    if report.is_complete() {
+    // A queue on disk counts on from earlier runs: dead letters of last week are no news.
+    let is_fine = match &args.input {
+        Some(_) => report.is_complete(),
+        None => report.is_drained(),
+    };
+    if is_fine {
         Exit::Fine
     } else {
         Exit::Undelivered

@@ -1,6 +1,7 @@
 //! `mastra-host validate --config F`: the file, the files that it names, and the settings of its exporters against their
 //! components. Reads files, never the network.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Context, Exit, list_components, read_config};
@@ -52,6 +53,7 @@ fn component_problems(config: &Config, directory: &Path, ctx: &Context<'_>) -> V
     // Only for suggestions: an unreadable directory shows in the components that are not found.
     let listing = list_components(directory).unwrap_or_default();
     let named = Request {
+        compiling: &BTreeSet::new(),
         config,
         plugins: &[],
         directory,
@@ -59,6 +61,7 @@ fn component_problems(config: &Config, directory: &Path, ctx: &Context<'_>) -> V
     };
     let components = ctx.load(&named.files());
     let request = Request {
+        compiling: &BTreeSet::new(),
         listing: &listing,
         ..named
     };

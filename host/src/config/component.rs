@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::lock::Grants;
 use super::settings::schema;
 use crate::event::Signal;
+use crate::http::grant::HostRequest;
 
 /// A component that loaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +60,7 @@ pub struct Behaviour {
 }
 
 /// `lifecycle.grouping`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Grouping {
     /// Any event in any batch.
     #[default]
@@ -73,25 +74,6 @@ pub enum Grouping {
         /// How many spans wait at most.
         max_spans: u32,
     },
-}
-
-/// `lifecycle.host-request`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostRequest {
-    /// An origin, such as `https://cloud.langfuse.com`.
-    Origin(String),
-    /// The origin of the URL in this setting.
-    FromSetting(String),
-}
-
-impl fmt::Display for HostRequest {
-    /// As JSON output, the lock file and people see it: the origin, or `setting:NAME`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Origin(origin) => f.write_str(origin),
-            Self::FromSetting(setting) => write!(f, "setting:{setting}"),
-        }
-    }
 }
 
 impl fmt::Display for Grouping {

@@ -17,6 +17,12 @@ pub const PLUGINS_DIRECTORY: &str = "plugins";
 /// The host's own files, relative to the working directory. Its name says whose they are.
 pub const STORAGE_DIRECTORY: &str = "mastra-host-data";
 
+/// `sending_queue.max_disk`
+pub const QUEUE_MAX_DISK_BYTES: u64 = 2048 * MIB;
+/// What a queue on disk needs for the largest request and its own reserve.
+pub const LEAST_QUEUE_DISK_BYTES: u64 = 128 * MIB;
+/// `sending_queue.retire_after`
+pub const RETIRE_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of events that wait for any exporter. Leaves the process well under a small container's 512 MiB.
 pub const QUEUE_MAX_MEMORY_BYTES: u64 = 256 * MIB;
 /// How long repeats of an event are recognised: longer than the platform client's retries by far.

@@ -244,8 +244,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::component::HostRequest;
     use crate::event::Signal;
+    use crate::http::grant::HostRequest;
 
     fn langfuse() -> ComponentFacts {
         let schema = json!({"properties": {
@@ -312,7 +312,7 @@ mod tests {
 
         upgrade
             .hosts
-            .push(HostRequest::Origin("https://evil.example".to_owned()));
+            .push("https://evil.example".parse::<HostRequest>().unwrap());
         assert_eq!(
             lock.verdict(&upgrade),
             Verdict::AsksForMore(vec!["host https://evil.example".to_owned()])

@@ -128,10 +128,26 @@ pub struct Storage {
     pub directory: PathBuf,
 }
 
+/// `sending_queue.storage`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueueStorage {
+    /// `disk`: accepted means synced.
+    #[default]
+    Disk,
+    /// `memory`: faster; what waits is lost with the process.
+    Memory,
+}
+
 /// `sending_queue`
 #[derive(Clone, Debug)]
 pub struct SendingQueue {
-    /// `max_memory`: bytes of waiting events.
+    /// `storage`: where events wait.
+    pub storage: QueueStorage,
+    /// `max_disk`: bytes of all files of a queue on disk.
+    pub max_disk_bytes: u64,
+    /// `retire_after`: how long the place of an exporter is kept that no longer runs.
+    pub retire_after: Duration,
+    /// `max_memory`: bytes of waiting events, of a queue in memory.
     pub max_memory_bytes: u64,
     /// `repeat_window`: how long repeats are recognised. Zero: never.
     pub repeat_window: Duration,
@@ -262,6 +278,8 @@ pub struct ExporterHttp {
     pub ca_file: Option<PathBuf>,
     /// `client_cert` and `client_key`, PEM files.
     pub client_certificate: Option<ClientCertificate>,
+    /// `compression`
+    pub compression: Compress,
 }
 
 impl fmt::Debug for ExporterHttp {
@@ -273,8 +291,21 @@ impl fmt::Debug for ExporterHttp {
             .field("proxy", &self.proxy.as_ref().and_then(Url::host_str))
             .field("ca_file", &self.ca_file)
             .field("client_certificate", &self.client_certificate)
+            .field("compression", &self.compression)
             .finish()
     }
+}
+
+/// `compression`: whether request bodies are compressed when the component asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compress {
+    /// `auto`: except for a backend on this machine, where it costs time and saves nothing.
+    #[default]
+    Auto,
+    /// `always`
+    Always,
+    /// `never`
+    Never,
 }
 
 /// A client certificate: both files are there or neither.

@@ -13,10 +13,10 @@ use super::read::{Found, Section, text_of};
 use super::tree::{Kind, Node};
 use super::units::{show_duration, show_size};
 use super::{
-    AcceptedToken, Batch, ClientCertificate, ComponentRef, Config, Delivery, Discovery, Endpoint,
-    ExporterConfig, ExporterHttp, ExporterId, ExporterQueue, HttpReceiver, Limits, OnFull,
-    OnUnknownOutcome, Plugins, Position, RawSettings, Receivers, Retry, Secret, SendingQueue,
-    SignalChoice, Storage, defaults, id,
+    AcceptedToken, Batch, ClientCertificate, ComponentRef, Compress, Config, Delivery, Discovery,
+    Endpoint, ExporterConfig, ExporterHttp, ExporterId, ExporterQueue, HttpReceiver, Limits,
+    OnFull, OnUnknownOutcome, Plugins, Position, QueueStorage, RawSettings, Receivers, Retry,
+    Secret, SendingQueue, SignalChoice, Storage, defaults, id,
 };
 use crate::event::Signal;
 use crate::event::records::Instrument;
@@ -24,7 +24,7 @@ use crate::event::records::Instrument;
 /// Reads the whole file.
 pub(super) fn config(tree: &Node, problems: &Problems) -> Config {
     let mut file = Section::open(tree, "", problems);
-    let sending_queue = sending_queue(file.child("sending_queue"));
+    let sending_queue = sending_queue(file.child("sending_queue"), problems);
     let receivers = receivers(file.child("receivers"), &sending_queue, problems);
     let plugins = plugins(file.child("plugins"));
     let storage = storage(file.child("storage"));
@@ -46,10 +46,7 @@ pub(super) fn default_exporter() -> ExporterConfig {
         kind: Kind::Map(Vec::new()),
     };
     let problems = Problems::default();
-    let queue = SendingQueue {
-        max_memory_bytes: defaults::QUEUE_MAX_MEMORY_BYTES,
-        repeat_window: defaults::REPEAT_WINDOW,
-    };
+    let queue = sending_queue(Section::open(&nothing, "", &problems), &problems);
     exporter(
         Section::open(&nothing, "", &problems),
         "",
@@ -226,11 +223,32 @@ fn storage(mut section: Section<'_>) -> Storage {
     }
 }
 
-fn sending_queue(mut section: Section<'_>) -> SendingQueue {
+fn sending_queue(mut section: Section<'_>, problems: &Problems) -> SendingQueue {
+    let choices = [
+        ("disk", QueueStorage::Disk),
+        ("memory", QueueStorage::Memory),
+    ];
+    let storage = section.choice("storage", QueueStorage::Disk, &choices);
+    let max_disk_bytes = section.size("max_disk", defaults::QUEUE_MAX_DISK_BYTES);
+    if max_disk_bytes < defaults::LEAST_QUEUE_DISK_BYTES {
+        problems.add_with_fix(
+            section.place("max_disk"),
+            &section.path_of("max_disk"),
+            format!("{} is too little", show_size(max_disk_bytes)),
+            &format!(
+                "write at least {}",
+                show_size(defaults::LEAST_QUEUE_DISK_BYTES)
+            ),
+        );
+    }
+    let retire_after = section.duration("retire_after", defaults::RETIRE_AFTER);
     let max_memory_bytes = section.size("max_memory", defaults::QUEUE_MAX_MEMORY_BYTES);
     let repeat_window = section.duration("repeat_window", defaults::REPEAT_WINDOW);
     section.finish();
     SendingQueue {
+        storage,
+        max_disk_bytes,
+        retire_after,
         max_memory_bytes,
         repeat_window,
     }
@@ -501,6 +519,12 @@ fn http(mut section: Section<'_>, timeout: Duration, problems: &Problems) -> Exp
     let key = section.text("client_key");
     let max_response_body_bytes =
         section.size("max_response_body_size", defaults::MAX_RESPONSE_BODY_BYTES);
+    let choices = [
+        ("auto", Compress::Auto),
+        ("always", Compress::Always),
+        ("never", Compress::Never),
+    ];
+    let compression = section.choice("compression", Compress::Auto, &choices);
     let client_certificate = match (cert, key) {
         (Some(cert), Some(key)) => Some(ClientCertificate {
             cert_file: PathBuf::from(cert.value),
@@ -525,6 +549,7 @@ fn http(mut section: Section<'_>, timeout: Duration, problems: &Problems) -> Exp
         proxy,
         ca_file,
         client_certificate,
+        compression,
     }
 }
 

@@ -131,7 +131,7 @@ pub(crate) fn classify(
     match result {
         Ok(result) => {
             plan.not_before = result.not_before;
-            plan.answered(attempt, result.outcome, policy);
+            plan.answered(attempt, result.outcome, result.has_unknown_outcome, policy);
         }
         Err(error) => plan.failed(attempt, &error, policy),
     }
@@ -139,9 +139,18 @@ pub(crate) fn classify(
 }
 
 impl Plan {
-    fn answered(&mut self, attempt: &Attempt<'_>, outcome: SendOutcome, policy: Policy) {
+    fn answered(
+        &mut self,
+        attempt: &Attempt<'_>,
+        outcome: SendOutcome,
+        has_unknown_outcome: bool,
+        policy: Policy,
+    ) {
         match outcome {
-            SendOutcome::AllItems(ItemResult::Retry(why)) => self.retry_all(attempt, &why, policy),
+            SendOutcome::AllItems(ItemResult::Retry(why)) => {
+                self.is_unknown = has_unknown_outcome;
+                self.retry_all(attempt, &why, policy);
+            }
             SendOutcome::AllItems(ItemResult::Held) => {
                 self.fault(attempt, attempt.items, HELD, policy)
             }
@@ -163,7 +172,13 @@ impl Plan {
                 );
                 self.fault(attempt, attempt.items, &what, policy);
             }
-            SendOutcome::PerItem(results) => self.per_item(attempt, results, policy),
+            SendOutcome::PerItem(results) => {
+                self.is_unknown = has_unknown_outcome
+                    && results
+                        .iter()
+                        .any(|result| matches!(result, ItemResult::Retry(_)));
+                self.per_item(attempt, results, policy);
+            }
             SendOutcome::Partial {
                 rejected_count,
                 reason,
@@ -194,9 +209,7 @@ impl Plan {
             }
             CallError::WallTimeout(_) => {
                 self.is_unknown = true;
-                if !self.bury_unknown(attempt, &what, policy) {
-                    self.retry_all(attempt, &what, policy);
-                }
+                self.retry_all(attempt, &what, policy);
             }
             CallError::Trap(_)
             | CallError::CpuTimeout(_)
@@ -218,13 +231,13 @@ impl Plan {
         let (mut again, mut held) = (Vec::new(), Vec::new());
         for (item, result) in attempt.items.iter().zip(results) {
             match result {
-                ItemResult::Retry(why) => match budget_used_up(attempt, &why, policy) {
-                    Some(fate) => self.settle(item, &fate),
-                    None => {
-                        self.error = Some(reason(&why));
-                        again.push(item.clone());
+                ItemResult::Retry(why) => {
+                    self.error = Some(reason(&why));
+                    match self.end_of_retries(attempt, &why, policy) {
+                        Some(fate) => self.settle(item, &fate),
+                        None => again.push(item.clone()),
                     }
-                },
+                }
                 ItemResult::Held => held.push(item.clone()),
                 ItemResult::Delivered => self.settle(item, &Fate::Delivered),
                 ItemResult::Skipped(_) => self.settle(item, &Fate::Filtered),
@@ -257,12 +270,8 @@ impl Plan {
     }
 
     fn bury(&mut self, attempt: &Attempt<'_>, why: &str) -> Fate {
-        let reason = reason(why);
-        self.error = Some(Arc::clone(&reason));
-        Fate::DeadLettered {
-            reason,
-            attempts: attempt.attempts,
-        }
+        self.error = Some(reason(why));
+        dead_letter(attempt, why)
     }
 
     fn retry_all(&mut self, attempt: &Attempt<'_>, why: &str, policy: Policy) {
@@ -272,10 +281,18 @@ impl Plan {
         } else {
             Verdict::Failing
         };
-        match budget_used_up(attempt, why, policy) {
+        match self.end_of_retries(attempt, why, policy) {
             Some(fate) => self.settle_all(attempt, &fate),
             None => self.keep(attempt.items, When::Later, attempt.faults),
         }
+    }
+
+    /// The fate of an event that is not to be tried again: its time is over, or it may be stored already.
+    fn end_of_retries(&self, attempt: &Attempt<'_>, why: &str, policy: Policy) -> Option<Fate> {
+        let is_buried = self.is_unknown && is_never_repeated(attempt, policy);
+        is_buried
+            .then(|| dead_letter(attempt, &format!("outcome unknown: {why}")))
+            .or_else(|| budget_used_up(attempt, why, policy))
     }
 
     /// The component is at fault, perhaps because of one of `items`.
@@ -306,7 +323,7 @@ impl Plan {
 
     /// Whether a whole batch of unknown outcome was made dead letters.
     fn bury_unknown(&mut self, attempt: &Attempt<'_>, what: &str, policy: Policy) -> bool {
-        if attempt.is_idempotent || policy.on_unknown == OnUnknown::Resend {
+        if !is_never_repeated(attempt, policy) {
             return false;
         }
         let fate = self.bury(attempt, &format!("outcome unknown: {what}"));
@@ -373,14 +390,20 @@ fn budget_used_up(attempt: &Attempt<'_>, why: &str, policy: Policy) -> Option<Fa
     let budget = policy
         .max_elapsed
         .filter(|budget| attempt.retrying_for >= *budget)?;
-    let reason = reason(&format!(
-        "not delivered within {} s: {why}",
-        budget.as_secs_f64()
-    ));
-    Some(Fate::DeadLettered {
-        reason,
+    let why = format!("not delivered within {} s: {why}", budget.as_secs_f64());
+    Some(dead_letter(attempt, &why))
+}
+
+fn dead_letter(attempt: &Attempt<'_>, why: &str) -> Fate {
+    Fate::DeadLettered {
+        reason: reason(why),
         attempts: attempt.attempts,
-    })
+    }
+}
+
+/// Whether the operator would rather have a dead letter than one event twice.
+fn is_never_repeated(attempt: &Attempt<'_>, policy: Policy) -> bool {
+    !attempt.is_idempotent && policy.on_unknown == OnUnknown::DeadLetter
 }
 
 fn reason(text: &str) -> Arc<str> {

@@ -13,7 +13,7 @@ use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
-use url::Url;
+use url::{Host, Url};
 
 use super::dial::{self, Dialer, Lookup, Proxy, ResolveError};
 use super::fault;
@@ -27,8 +27,10 @@ use super::policy::Policy;
 use super::redirect::{self, MAX_REDIRECTS, Next};
 use super::retry_after;
 use super::scrub::Scrubber;
-use super::secrets::{Secret, Secrets};
+use super::secrets::Secrets;
 use super::tls;
+use crate::config::secret::Secret;
+use crate::config::{ClientCertificate, Compress};
 
 /// Whatever the limits say: a clock cannot count to the largest duration.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -41,8 +43,10 @@ pub struct Transport {
     pub proxy: Option<Secret>,
     /// PEM file of certificate authorities to trust beside the system's.
     pub ca_file: Option<PathBuf>,
-    /// PEM file with a certificate chain and its private key.
-    pub client_cert: Option<PathBuf>,
+    /// PEM files of a certificate chain and its private key; may be the same file.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Whether bodies are compressed when the component asks for it.
+    pub compression: Compress,
 }
 
 /// Everything that a client needs. No defaults: the caller knows all of it.
@@ -69,7 +73,7 @@ pub struct ClientSettings {
 /// Why there is no client. All of them are the operator's to mend, at start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
-    /// `ca_file` or `client_cert`.
+    /// `ca_file`, `client_cert` or `client_key`.
     #[error("cannot use PEM file `{}`: {reason}", path.display())]
     Pem {
         /// The file.
@@ -106,6 +110,7 @@ struct Inner {
     scrubber: Scrubber,
     hops: Arc<HopTrail>,
     limits: Limits,
+    compression: Compress,
     in_flight: Semaphore,
 }
 
@@ -148,7 +153,7 @@ impl Client {
         let tls = if needs_tls {
             tls::config(
                 transport.ca_file.as_deref(),
-                transport.client_cert.as_deref(),
+                transport.client_certificate.as_ref(),
             )?
         } else {
             tls::without_authorities()?
@@ -170,6 +175,7 @@ impl Client {
             hops: settings.hops,
             in_flight: Semaphore::new(settings.limits.max_in_flight),
             limits: settings.limits,
+            compression: settings.transport.compression,
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -206,8 +212,12 @@ impl Client {
     /// `Invalid` and `Denied` are the operator's to mend. `Unreachable` (the name cannot be resolved now) is no reason
     /// not to start: dialling checks again.
     pub async fn check_target(&self, url: &str) -> Result<(), HttpError> {
-        let url = Url::parse(url)
+        let mut url = Url::parse(url)
             .map_err(|error| HttpError::Invalid(format!("the URL cannot be read: {error}")))?;
+        // A setting may be a URL with a user, such as a DSN; only requests must not have one.
+        if url.set_username("").is_err() || url.set_password(None).is_err() {
+            return Err(HttpError::Invalid("the URL has no host".to_owned()));
+        }
         let target = self.inner.policy.check_url(&url)?;
         if self.inner.policy.is_proxied {
             return Ok(());
@@ -230,6 +240,16 @@ impl Client {
             Err(ResolveError::Denied(denied)) => Err(HttpError::Denied(denied.to_string())),
             Err(error) => Err(HttpError::Unreachable(fault::causes(&error))),
         }
+    }
+}
+
+/// Whether the URL says so by itself; what a name resolves to is not asked.
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
     }
 }
 
@@ -261,7 +281,12 @@ impl Inner {
     }
 
     async fn exchange(&self, outgoing: &Outgoing) -> Result<Response, HttpError> {
-        let body = outgoing.seal_body(&self.filler).await?;
+        let is_compressed = match self.compression {
+            Compress::Always => true,
+            Compress::Never => false,
+            Compress::Auto => !is_this_machine(&outgoing.url),
+        };
+        let body = outgoing.seal_body(&self.filler, is_compressed).await?;
         let mut hop = Hop {
             url: outgoing.filled_url(&self.filler)?,
             method: outgoing.method.clone(),

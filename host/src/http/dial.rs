@@ -20,7 +20,7 @@ use super::client::ClientError;
 use super::limits::Limits;
 use super::origin::HostPort;
 use super::policy::{AddressDenied, Policy};
-use super::secrets::Secret;
+use crate::config::secret::Secret;
 
 /// Looks a name up: host and port to addresses. Tests put their own in.
 pub(super) type Lookup = Arc<

@@ -1,20 +1,18 @@
-//! What a component asks for, what the operator granted, and whether the one covers the other.
+//! What a component asks to reach, and the origins that this stands for.
 //!
-//! Pure types and checks; reading and writing the lock file is the caller's (`plugin approve`). A declaration is a
-//! request, never a grant: nothing here is reachable until the caller hands the resolved origins to a client.
+//! Pure. A declaration is a request, never a grant: whether it is granted is decided by `config` (the lock file, or that
+//! the operator named the component), and nothing is reachable until the resolved origins are handed to a client.
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::origin::{HostPort, Origin, OriginError};
 
 /// One entry of a component's `hosts`. As text an origin (`https://cloud.langfuse.com`) or `setting:NAME`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostRequest {
     /// A fixed origin.
     Origin(Origin),
@@ -30,20 +28,6 @@ impl FromStr for HostRequest {
             Some(setting) => Ok(Self::FromSetting(setting.to_owned())),
             None => text.parse().map(Self::Origin),
         }
-    }
-}
-
-impl TryFrom<String> for HostRequest {
-    type Error = OriginError;
-
-    fn try_from(text: String) -> Result<Self, OriginError> {
-        text.parse()
-    }
-}
-
-impl From<HostRequest> for String {
-    fn from(request: HostRequest) -> Self {
-        request.to_string()
     }
 }
 
@@ -143,97 +127,6 @@ fn setting_url(setting: &str, settings: &Map<String, Value>) -> Result<Option<Ur
     })
 }
 
-/// What the operator granted, in the component's own terms, so that changing a URL in the settings needs no new approval.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Grants(Vec<HostRequest>);
-
-impl Grants {
-    /// Grants exactly what is requested.
-    #[must_use]
-    pub fn all_of(requested: &[HostRequest]) -> Self {
-        let mut grants = requested.to_vec();
-        grants.sort();
-        grants.dedup();
-        Self(grants)
-    }
-
-    /// Whether everything requested is granted.
-    #[must_use]
-    pub fn covers(&self, requested: &[HostRequest]) -> bool {
-        self.missing(requested).is_empty()
-    }
-
-    /// What is requested but not granted, in the order of the request.
-    #[must_use]
-    pub fn missing(&self, requested: &[HostRequest]) -> Vec<HostRequest> {
-        requested
-            .iter()
-            .filter(|request| !self.0.iter().any(|granted| grants(granted, request)))
-            .cloned()
-            .collect()
-    }
-
-    /// Each grant, sorted.
-    pub fn iter(&self) -> impl Iterator<Item = &HostRequest> {
-        self.0.iter()
-    }
-}
-
-fn grants(granted: &HostRequest, request: &HostRequest) -> bool {
-    match (granted, request) {
-        (HostRequest::Origin(granted), HostRequest::Origin(request)) => granted.covers(request),
-        (granted, request) => granted == request,
-    }
-}
-
-/// One entry of the lock file: this component, by the digest of its bytes, was granted this.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Approval {
-    /// Of the component's bytes, as the caller computes it.
-    pub digest: String,
-    /// What it may reach.
-    pub grants: Grants,
-}
-
-/// Why a component needs approval.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NeedsApproval {
-    /// The bytes are not those that were approved.
-    #[error("the component has changed since it was approved")]
-    Changed,
-    /// It asks for more than was approved.
-    #[error("the component asks for more than was approved: {}", list(.0))]
-    AsksForMore(Vec<HostRequest>),
-}
-
-fn list(requests: &[HostRequest]) -> String {
-    requests
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-impl Approval {
-    /// Whether this approval is for these bytes and covers these requests.
-    ///
-    /// # Errors
-    /// [`NeedsApproval`] says why not.
-    pub fn check(&self, digest: &str, requested: &[HostRequest]) -> Result<(), NeedsApproval> {
-        if self.digest != digest {
-            return Err(NeedsApproval::Changed);
-        }
-        let missing = self.grants.missing(requested);
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(NeedsApproval::AsksForMore(missing))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -299,56 +192,6 @@ mod tests {
                 host: "10.0.0.1".into(),
                 port: 443
             }]
-        );
-    }
-
-    #[test]
-    fn grants_cover_what_they_name_and_nothing_more() {
-        let granted = Grants::all_of(&requests(&["https://*.a.example", "setting:base_url"]));
-        assert!(granted.covers(&requests(&["https://eu.a.example", "setting:base_url"])));
-        assert!(granted.covers(&[]));
-        assert_eq!(
-            granted.missing(&requests(&["https://a.example", "setting:other"])),
-            requests(&["https://a.example", "setting:other"])
-        );
-        assert!(!Grants::default().covers(&requests(&["https://a.example"])));
-    }
-
-    #[test]
-    fn an_approval_is_for_one_digest_and_its_grants() {
-        let approval = Approval {
-            digest: "sha256:1".into(),
-            grants: Grants::all_of(&requests(&["https://a.example"])),
-        };
-        assert_eq!(
-            approval.check("sha256:1", &requests(&["https://a.example"])),
-            Ok(())
-        );
-        assert_eq!(
-            approval.check("sha256:2", &requests(&["https://a.example"])),
-            Err(NeedsApproval::Changed)
-        );
-        let more = requests(&["https://a.example", "https://b.example"]);
-        assert_eq!(
-            approval.check("sha256:1", &more),
-            Err(NeedsApproval::AsksForMore(requests(&["https://b.example"])))
-        );
-    }
-
-    #[test]
-    fn an_approval_survives_the_lock_file() {
-        let approval = Approval {
-            digest: "sha256:1".into(),
-            grants: Grants::all_of(&requests(&["setting:x", "https://*.a.example"])),
-        };
-        let text = serde_json::to_string(&approval).unwrap();
-        assert_eq!(
-            text,
-            r#"{"digest":"sha256:1","grants":["https://*.a.example","setting:x"]}"#
-        );
-        assert_eq!(serde_json::from_str::<Approval>(&text).unwrap(), approval);
-        assert!(
-            serde_json::from_str::<Approval>(r#"{"digest":"1","grants":["nonsense"]}"#).is_err()
         );
     }
 }

@@ -95,3 +95,14 @@ pub enum HttpError {
         limit_bytes: usize,
     },
 }
+
+impl HttpError {
+    /// Whether the backend may have processed the request.
+    #[must_use]
+    pub const fn may_have_been_processed(&self) -> bool {
+        match self {
+            Self::Invalid(_) | Self::Denied(_) | Self::Unreachable(_) => false,
+            Self::Interrupted(_) | Self::TimedOut | Self::ResponseTooLarge { .. } => true,
+        }
+    }
+}

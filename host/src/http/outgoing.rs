@@ -125,8 +125,12 @@ impl Outgoing {
         Ok(url)
     }
 
-    /// Fills the body in if it is JSON, and compresses it.
-    pub(super) async fn seal_body(&self, filler: &Filler) -> Result<SealedBody, HttpError> {
+    /// Fills the body in if it is JSON, and compresses it where the component asks for it and `is_compressed` allows it.
+    pub(super) async fn seal_body(
+        &self,
+        filler: &Filler,
+        is_compressed: bool,
+    ) -> Result<SealedBody, HttpError> {
         let is_encoded = self
             .header(&CONTENT_ENCODING)
             .is_some_and(|value| !value.eq_ignore_ascii_case("identity"));
@@ -138,7 +142,7 @@ impl Outgoing {
             filler.refuse_in("body, which is not of a JSON content type", &self.body)?;
             self.body.clone()
         };
-        let Some(compression) = self.compress.filter(|_| !plain.is_empty()) else {
+        let Some(compression) = self.compress.filter(|_| is_compressed && !plain.is_empty()) else {
             return Ok(SealedBody {
                 wire: plain.clone(),
                 plain,

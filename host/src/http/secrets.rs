@@ -5,42 +5,12 @@
 //! secret and process, so that text of an event can never be one by chance or by guess, and is made of characters that
 //! are unreserved in URLs, so that no encoder on a component's side changes it.
 
-use std::fmt;
-
 use url::Url;
+
+use crate::config::secret::Secret;
 
 /// Every placeholder starts with this; a name made from the setting and 32 random hex digits follow.
 pub const PLACEHOLDER_PREFIX: &str = "mastra-secret.";
-
-/// A text that is never shown: `Debug` prints `***`, and there is no `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a text.
-    #[must_use]
-    pub const fn new(value: String) -> Self {
-        Self(value)
-    }
-
-    /// The text. For putting it on the wire, never into a log or an error.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for Secret {
-    fn from(value: String) -> Self {
-        Self(value)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// Why a secret cannot be hidden.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -213,7 +183,7 @@ mod tests {
         let mut secrets = Secrets::default();
         secrets.hide("key", "hunter2", false).unwrap();
         assert!(!format!("{secrets:?}").contains("hunter2"));
-        assert_eq!(format!("{:?}", Secret::new("hunter2".into())), "***");
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "***");
     }
 
     #[test]

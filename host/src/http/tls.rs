@@ -13,11 +13,12 @@ use rustls::{ClientConfig, ConfigBuilder};
 use rustls_platform_verifier::Verifier;
 
 use super::client::ClientError;
+use crate::config::ClientCertificate;
 
 /// The TLS settings of an exporter that reaches `https` origins.
 pub(super) fn config(
     ca_file: Option<&Path>,
-    client_cert: Option<&Path>,
+    client_certificate: Option<&ClientCertificate>,
 ) -> Result<ClientConfig, ClientError> {
     let verifier = match ca_file {
         None => system_verifier()?,
@@ -29,7 +30,7 @@ pub(super) fn config(
     let builder = builder()?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    finish(builder, client_cert)
+    finish(builder, client_certificate)
 }
 
 /// For an exporter without `https` origins: trusts nobody, and spares loading the system's authorities.
@@ -85,17 +86,20 @@ fn trust_nobody() -> Result<Arc<dyn ServerCertVerifier>, ClientError> {
 
 fn finish(
     builder: ConfigBuilder<ClientConfig, WantsClientCert>,
-    client_cert: Option<&Path>,
+    client_certificate: Option<&ClientCertificate>,
 ) -> Result<ClientConfig, ClientError> {
-    let mut config = match client_cert {
+    let mut config = match client_certificate {
         None => builder.with_no_client_auth(),
-        Some(path) => {
-            let chain = certificates(path)?;
-            let key = PrivateKeyDer::from_pem_slice(&read(path)?)
-                .map_err(|_| pem_error(path, "it has no private key in PEM form".to_owned()))?;
+        Some(ClientCertificate {
+            cert_file,
+            key_file,
+        }) => {
+            let chain = certificates(cert_file)?;
+            let key = PrivateKeyDer::from_pem_slice(&read(key_file)?)
+                .map_err(|_| pem_error(key_file, "it has no private key in PEM form".to_owned()))?;
             builder
                 .with_client_auth_cert(chain, key)
-                .map_err(|error| pem_error(path, error.to_string()))?
+                .map_err(|error| pem_error(key_file, error.to_string()))?
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

@@ -38,6 +38,7 @@ pub(super) fn send_result(answer: wit::SendResult, items: usize) -> Result<SendR
     Ok(SendResult {
         outcome,
         not_before,
+        has_unknown_outcome: false,
     })
 }
 
@@ -79,7 +80,11 @@ pub(super) fn with_refused(
     if refused.is_empty() {
         return answer;
     }
-    let not_before = answer.not_before;
+    let SendResult {
+        not_before,
+        has_unknown_outcome,
+        ..
+    } = answer;
     let fates = match answer.outcome {
         SendOutcome::AllItems(fate) => vec![fate; items - refused.len()],
         SendOutcome::PerItem(fates) => fates,
@@ -94,6 +99,7 @@ pub(super) fn with_refused(
                     reason,
                 },
                 not_before,
+                has_unknown_outcome,
             };
         }
         // Nothing was decided for single items. The batch comes back in parts, until a part is refused items alone.
@@ -101,6 +107,7 @@ pub(super) fn with_refused(
             return SendResult {
                 outcome,
                 not_before,
+                has_unknown_outcome,
             };
         }
     };
@@ -116,6 +123,7 @@ pub(super) fn with_refused(
     SendResult {
         outcome: SendOutcome::PerItem(merged.collect()),
         not_before,
+        has_unknown_outcome,
     }
 }
 
@@ -177,6 +185,7 @@ mod tests {
         let delivered = SendResult {
             outcome: SendOutcome::AllItems(ItemResult::Delivered),
             not_before: None,
+            has_unknown_outcome: false,
         };
         let merged = with_refused(delivered, vec![(0, "first".into()), (2, "third".into())], 4);
         let rejected = |reason: &str| ItemResult::Rejected(reason.into());

@@ -8,9 +8,13 @@ use semver::Version;
 use serde_json::{Map, Value};
 
 use super::bindings::exported::lifecycle as wit;
+use super::limits;
 use super::load_error::LoadError;
+use crate::config::component::Grouping;
 use crate::event::Signal;
 use crate::event::signal_set::SignalSet;
+use crate::http::grant::HostRequest;
+use crate::route::SpanPhases;
 
 /// `lifecycle.description`, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,42 +64,6 @@ pub struct Setting {
     pub output: bool,
     /// `format: "uri"`
     pub uri: bool,
-}
-
-/// `lifecycle.span-phases`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpanPhases {
-    /// Events of started spans.
-    pub started: bool,
-    /// Events of updated spans.
-    pub updated: bool,
-    /// Events of ended spans.
-    pub ended: bool,
-}
-
-/// `lifecycle.grouping`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grouping {
-    /// Any event in any batch.
-    Ungrouped,
-    /// Events of one trace or series in order, one batch in flight for each.
-    Ordered,
-    /// A trace at a time, parents first.
-    WholeTrace {
-        /// How long an unfinished trace may wait.
-        max_wait: Duration,
-        /// How many spans a waiting trace may have.
-        max_spans: u32,
-    },
-}
-
-/// `lifecycle.host-request`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostRequest {
-    /// `https://host`, perhaps with a port; a leading `*.` in the host stands for one label.
-    Origin(String),
-    /// The origin of the URL that this setting holds.
-    FromSetting(String),
 }
 
 /// Checks a description of a component that exports `signals`.
@@ -236,19 +204,10 @@ fn host(request: wit::HostRequest, settings: &[Setting]) -> Result<HostRequest, 
         wit::HostRequest::FromSetting(name) => {
             Err(format!("`{name}` is not a property of the settings schema"))
         }
-        wit::HostRequest::Origin(origin) => {
-            let host = origin
-                .strip_prefix("https://")
-                .or_else(|| origin.strip_prefix("http://"));
-            match host {
-                Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => {
-                    Ok(HostRequest::Origin(origin))
-                }
-                _ => Err(format!(
-                    "`{origin}` is not an origin, such as `https://api.example.com`"
-                )),
-            }
-        }
+        wit::HostRequest::Origin(origin) => match origin.parse() {
+            Ok(origin) => Ok(HostRequest::Origin(origin)),
+            Err(error) => Err(limits::short(&error.to_string())),
+        },
     }
 }
 

@@ -61,6 +61,10 @@ pub(super) struct Inner {
     pub(super) compilers: Compilers,
 }
 
+/// A bigger file takes long to compile: an interpreter has 8 MB and more, takes half a minute and a GB of memory; a Rust
+/// exporter has 0.3 MB and takes a second.
+pub const BIG_COMPONENT_BYTES: u64 = 2 << 20;
+
 /// Turns for compiling. The big ones have a queue of their own, so that the small ones never wait behind them.
 pub(super) struct Compilers {
     big: Semaphore,
@@ -68,9 +72,6 @@ pub(super) struct Compilers {
 }
 
 impl Compilers {
-    /// An interpreter has 8 MB and more, takes half a minute and a GB of memory; a Rust exporter has 0.3 MB and takes a second.
-    const BIG_BYTES: usize = 2 << 20;
-
     fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -80,7 +81,7 @@ impl Compilers {
     }
 
     pub(super) fn queue(&self, size_bytes: usize) -> &Semaphore {
-        if size_bytes > Self::BIG_BYTES {
+        if u64::try_from(size_bytes).is_ok_and(|size| size > BIG_COMPONENT_BYTES) {
             &self.big
         } else {
             &self.small

@@ -165,11 +165,16 @@ impl Instance {
             SendResult {
                 outcome: SendOutcome::AllItems(ItemResult::Delivered),
                 not_before: None,
+                has_unknown_outcome: false,
             }
         } else {
+            self.store.data_mut().has_unknown_outcome = false;
             let result = self.call(batch.signal, &decoded).await;
             self.arena.reset();
-            answers::send_result(result?, items)?
+            SendResult {
+                has_unknown_outcome: self.store.data().has_unknown_outcome,
+                ..answers::send_result(result?, items)?
+            }
         };
         Ok(answers::with_refused(
             answer,

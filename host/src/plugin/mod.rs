@@ -28,8 +28,8 @@ mod typing;
 mod worker;
 
 pub use component::{Component, LoadProgress, Outside};
-pub use description::{Description, Grouping, HostRequest, Setting, SpanPhases};
-pub use engine::{Engine, EngineError, EngineSettings};
+pub use description::{Description, Setting};
+pub use engine::{BIG_COMPONENT_BYTES, Engine, EngineError, EngineSettings};
 pub use health::{PoolState, RestartPolicy};
 pub use imports::http::{HttpCapability, HttpFuture};
 pub use imports::output::{Output, OutputTarget, UnknownTarget};

@@ -56,6 +56,9 @@ pub struct SendResult {
     pub outcome: SendOutcome,
     /// Rate limit or quota.
     pub not_before: Option<NotBefore>,
+    /// A request of this call ended without an answer when the backend may have had it: what is to be sent again may be
+    /// there already. Seen by the engine, not said by the component.
+    pub has_unknown_outcome: bool,
 }
 
 /// A call that gave no answer. The instance is gone; whether the backend stored anything is unknown.

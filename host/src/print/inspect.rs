@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{Look, Tone, line, thousands};
-use crate::config::component::{ComponentFacts, Grouping, HostRequest};
+use crate::config::component::{ComponentFacts, Grouping};
 use crate::config::settings::schema;
 use crate::config::units::{show_duration, show_size};
 use crate::event::Signal;
+use crate::http::grant::HostRequest;
 
 /// One JSON object; `settings` is the component's JSON Schema.
 #[must_use]
@@ -143,7 +144,7 @@ fn facts(component: &ComponentFacts, look: Look) -> Vec<(&'static str, Vec<Strin
 
 fn host_words(component: &ComponentFacts, host: &HostRequest) -> String {
     match host {
-        HostRequest::Origin(origin) => origin.clone(),
+        HostRequest::Origin(origin) => origin.to_string(),
         HostRequest::FromSetting(name) => {
             match component
                 .setting(name)

@@ -99,6 +99,12 @@ impl RunReport {
         self.input.refused == 0 && self.total().undelivered() == 0
     }
 
+    /// Whether nothing waits for an exporter.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.total().queued == 0
+    }
+
     fn total(&self) -> Counts {
         let mut total = Counts::default();
         for counts in self.exporters.values().flat_map(BTreeMap::values) {

@@ -1,4 +1,4 @@
-//! The queue that the operator chose: in memory, or on disk where a data directory was named.
+//! The queue that the operator chose: in memory or on disk. Only hands calls on.
 
 use super::accounts::ExporterAccounts;
 use super::durable::{DurableCursor, DurableQueue};
@@ -12,18 +12,43 @@ use crate::plugin::guest::BatchItem;
 /// See the module. Cheap to clone.
 #[derive(Clone)]
 pub enum AnyQueue {
-    /// A crash loses what waits.
+    /// What waits is lost with the process.
     Memory(MemoryQueue),
-    /// What was accepted is kept.
+    /// What was accepted survives.
     Durable(DurableQueue),
 }
 
-/// The cursor of an [`AnyQueue`].
+/// A cursor of an [`AnyQueue`].
 pub enum AnyCursor {
     /// Of a queue in memory.
     Memory(MemoryCursor),
-    /// Of one on disk.
+    /// Of a queue on disk.
     Durable(DurableCursor),
+}
+
+impl AnyQueue {
+    /// Writes what is left and gives the store up. Everything later fails.
+    pub async fn shut_down(&self) {
+        match self {
+            Self::Memory(queue) => queue.close(),
+            Self::Durable(queue) => queue.shut_down().await,
+        }
+    }
+
+    /// Why nothing more is accepted, if the store is broken.
+    #[must_use]
+    pub fn broken(&self) -> Option<String> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Durable(queue) => queue.broken(),
+        }
+    }
+
+    /// Whether what has no fate when the process ends is there when it starts again.
+    #[must_use]
+    pub const fn is_durable(&self) -> bool {
+        matches!(self, Self::Durable(_))
+    }
 }
 
 impl Queue for AnyQueue {

@@ -1,17 +1,25 @@
 //! Loads components for the commands, and says what they are in the commands' own terms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
 use crate::commands::{Components, causes};
 use crate::config::Environment;
-use crate::config::component::{Behaviour, ComponentFacts, Grouping, HostRequest};
-use crate::plugin::{self, Component, Engine, EngineError, EngineSettings, LoadProgress};
+use crate::config::component::{Behaviour, ComponentFacts};
+use crate::config::select::LoadedComponents;
+use crate::plugin::{
+    BIG_COMPONENT_BYTES, Component, Engine, EngineError, EngineSettings, LoadProgress,
+};
+
+/// How long a start waits for big components: enough for those in the cache, nothing for the others.
+const BIG_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The engine, and what it has loaded.
 pub struct Loader {
@@ -47,41 +55,105 @@ impl Loader {
             .cloned()
     }
 
-    async fn load_all(&self, files: &[PathBuf]) -> Vec<Result<ComponentFacts, String>> {
-        let mut loads = JoinSet::new();
-        for (position, file) in files.iter().cloned().enumerate() {
-            let engine = self.engine.clone();
-            loads.spawn(async move { (position, load(&engine, file).await) });
-        }
-        let mut results: Vec<Result<ComponentFacts, String>> = files
-            .iter()
-            .map(|_| Err("loading was cut short".to_owned()))
-            .collect();
-        while let Some(Ok((position, result))) = loads.join_next().await {
-            let Some(slot) = results.get_mut(position) else {
-                continue;
-            };
-            *slot = result.map(|(file, component)| {
-                let facts = facts(&file, &component);
-                self.loaded
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(file, component);
-                facts
-            });
-        }
-        results
+    /// As [`Components::load`], but does not wait for big components that must be compiled first: those are in the
+    /// second part, and not among the results.
+    pub fn load_quick(&self, files: BTreeSet<PathBuf>) -> (LoadedComponents, Option<Unfinished>) {
+        self.runtime.block_on(async {
+            let begin = Instant::now();
+            let mut unfinished = self.begin(files);
+            let mut loaded = LoadedComponents::new();
+            loop {
+                let next = unfinished.loads.join_next();
+                let ended = if unfinished.waiting.iter().all(|file| is_big(file)) {
+                    match timeout_at(begin + BIG_PATIENCE, next).await {
+                        Ok(ended) => ended,
+                        Err(_) => return (loaded, Some(unfinished)),
+                    }
+                } else {
+                    next.await
+                };
+                let Some(ended) = ended else { break };
+                if let Some((file, result)) = self.keep(ended) {
+                    unfinished.waiting.remove(&file);
+                    loaded.insert(file, result);
+                }
+            }
+            (loaded, None)
+        })
     }
+
+    /// Waits for the rest.
+    pub async fn load_rest(&self, mut unfinished: Unfinished) -> LoadedComponents {
+        let mut loaded = LoadedComponents::new();
+        while let Some(ended) = unfinished.loads.join_next().await {
+            loaded.extend(self.keep(ended));
+        }
+        loaded
+    }
+
+    /// Starts to load, side by side.
+    fn begin(&self, files: BTreeSet<PathBuf>) -> Unfinished {
+        let mut loads = JoinSet::new();
+        for file in files.iter().cloned() {
+            let engine = self.engine.clone();
+            let load = async move {
+                let result = load(&engine, &file).await;
+                (file, result)
+            };
+            loads.spawn_on(load, &self.runtime);
+        }
+        Unfinished {
+            loads,
+            waiting: files,
+        }
+    }
+
+    /// A load that panicked has no result; its file counts as not loaded.
+    fn keep(
+        &self,
+        ended: Result<(PathBuf, Result<Arc<Component>, String>), JoinError>,
+    ) -> Option<(PathBuf, Result<ComponentFacts, String>)> {
+        let (file, result) = ended.ok()?;
+        let facts = result.map(|component| {
+            let facts = facts(&file, &component);
+            let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            loaded.insert(file.clone(), component);
+            facts
+        });
+        Some((file, facts))
+    }
+}
+
+/// Components that still compile.
+pub struct Unfinished {
+    loads: JoinSet<(PathBuf, Result<Arc<Component>, String>)>,
+    waiting: BTreeSet<PathBuf>,
+}
+
+impl Unfinished {
+    /// Their files.
+    #[must_use]
+    pub fn files(&self) -> &BTreeSet<PathBuf> {
+        &self.waiting
+    }
+}
+
+fn is_big(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|metadata| metadata.len() > BIG_COMPONENT_BYTES)
 }
 
 impl Components for Loader {
     /// Blocks until all are loaded; side by side.
     fn load(&self, files: &[PathBuf]) -> Vec<Result<ComponentFacts, String>> {
-        self.runtime.block_on(self.load_all(files))
+        let all = self.begin(files.iter().cloned().collect());
+        let loaded = self.runtime.block_on(self.load_rest(all));
+        let cut_short = || Err("loading was cut short".to_owned());
+        let result = |file| loaded.get(file).cloned().unwrap_or_else(cut_short);
+        files.iter().map(result).collect()
     }
 }
 
-async fn load(engine: &Engine, file: PathBuf) -> Result<(PathBuf, Arc<Component>), String> {
+async fn load(engine: &Engine, file: &Path) -> Result<Arc<Component>, String> {
     let shown = file.display().to_string();
     let say = move |progress| match progress {
         LoadProgress::Compiling {
@@ -95,10 +167,7 @@ async fn load(engine: &Engine, file: PathBuf) -> Result<(PathBuf, Arc<Component>
             );
         }
     };
-    match engine.load(&file, say).await {
-        Ok(component) => Ok((file, component)),
-        Err(error) => Err(causes(&error)),
-    }
+    engine.load(file, say).await.map_err(|error| causes(&error))
 }
 
 /// Where machine code is kept: in the data directory if one is named, else in the user's cache directory.
@@ -135,7 +204,7 @@ fn facts(file: &Path, component: &Component) -> ComponentFacts {
         size_bytes: component.size_bytes(),
         signals: component.signals().iter().collect(),
         imports: component.imports().to_vec(),
-        hosts: description.hosts.iter().map(host_request).collect(),
+        hosts: description.hosts.clone(),
         settings_schema: description.settings_schema.clone(),
         behaviour: Behaviour {
             max_items: description.max_items,
@@ -145,31 +214,10 @@ fn facts(file: &Path, component: &Component) -> ComponentFacts {
                 .filter(|(_, is_wanted)| *is_wanted)
                 .map(|(name, _)| (*name).to_owned())
                 .collect(),
-            grouping: grouping(&description.grouping),
+            grouping: description.grouping,
             idempotent: description.idempotent.iter().collect(),
             flush_interval: description.flush_interval,
             serves_page: false,
-        },
-    }
-}
-
-fn host_request(request: &plugin::HostRequest) -> HostRequest {
-    match request {
-        plugin::HostRequest::Origin(origin) => HostRequest::Origin(origin.clone()),
-        plugin::HostRequest::FromSetting(setting) => HostRequest::FromSetting(setting.clone()),
-    }
-}
-
-fn grouping(grouping: &plugin::Grouping) -> Grouping {
-    match grouping {
-        plugin::Grouping::Ungrouped => Grouping::Ungrouped,
-        plugin::Grouping::Ordered => Grouping::Ordered,
-        plugin::Grouping::WholeTrace {
-            max_wait,
-            max_spans,
-        } => Grouping::WholeTrace {
-            max_wait: *max_wait,
-            max_spans: *max_spans,
         },
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::config::secret::Secret;
 use crate::config::select::Planned;
 use crate::config::{self, Config, ExporterConfig, ExporterId, SignalChoice};
 use crate::deliver::Delivery;
@@ -19,23 +20,22 @@ use crate::event::instrument::{Instruments, Override};
 use crate::http::grant::{self, GrantError, HostRequest};
 use crate::http::hop::HopTrail;
 use crate::http::message::Request;
-use crate::http::origin::OriginError;
-use crate::http::secrets::{HideError, Secret, Secrets};
+use crate::http::secrets::{HideError, Secrets};
 use crate::http::{Client, ClientError, ClientSettings, Limits, Transport};
 use crate::plugin::{
     CallLimits, Component, Description, GuestSettings, HttpCapability, HttpFuture, Output,
     OutputTarget, Pool, PoolSettings, Setting, UnknownTarget,
 };
-use crate::queue::memory::MemoryQueue;
+use crate::queue::any::AnyQueue;
 use crate::queue::{CursorOptions, OnFull, Queue as _, QueueError, StartAt};
-use crate::route::{Route, SpanPhases};
+use crate::route::Route;
 
 /// How long calls under way may still take once the host no longer waits for the rest ([`DRAIN_TIME`](super::DRAIN_TIME)).
 const STOP_GRACE: Duration = Duration::from_millis(250);
 
 /// What all exporters of a host have in common.
 pub(super) struct Shared {
-    pub(super) queue: MemoryQueue,
+    pub(super) queue: AnyQueue,
     pub(super) hops: Arc<HopTrail>,
     pub(super) own_listeners: Vec<SocketAddr>,
     pub(super) instruments: Arc<Instruments>,
@@ -44,9 +44,6 @@ pub(super) struct Shared {
 /// Why an exporter does not start. The operator's to mend.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The component asks for a host that is not an origin.
-    #[error(transparent)]
-    Origin(#[from] OriginError),
     /// A setting that names a host is not a URL.
     #[error(transparent)]
     Grant(#[from] GrantError),
@@ -75,11 +72,12 @@ pub enum StartError {
     Queue(#[from] QueueError),
 }
 
-/// Starts the exporter and its delivery; returns the pool of its instances.
+/// Starts the exporter and its delivery, a new one at `begin` of the log; returns the pool of its instances.
 pub(super) async fn start(
     id: &ExporterId,
     planned: &Planned,
     component: &Arc<Component>,
+    begin: StartAt,
     shared: &Shared,
     delivery: &mut Delivery,
 ) -> Result<Pool, StartError> {
@@ -111,7 +109,7 @@ pub(super) async fn start(
     let pool = Pool::start(component, pool_settings).await?;
     let options = CursorOptions {
         route: route(component, &planned.config.signals),
-        start: StartAt::Head,
+        start: begin,
         on_full: match planned.config.delivery.queue.on_full {
             config::OnFull::Refuse => OnFull::Refuse,
             config::OnFull::DropOldest => OnFull::DropOldest,
@@ -180,10 +178,7 @@ fn client(
     secrets: Secrets,
     shared: &Shared,
 ) -> Result<Client, StartError> {
-    let texts = planned.component.hosts.iter().map(ToString::to_string);
-    let hosts = texts
-        .map(|text| HostRequest::from_str(&text))
-        .collect::<Result<Vec<_>, _>>()?;
+    let hosts = &planned.component.hosts;
     let values = &planned.settings.values;
     let set_by_operator = |name: &String| {
         planned.config.settings.values.contains_key(name)
@@ -197,8 +192,8 @@ fn client(
     let http = &planned.config.http;
     Ok(Client::new(ClientSettings {
         exporter: id.to_string(),
-        origins: grant::requested_origins(&hosts, values)?,
-        operator_hosts: grant::operator_hosts(&hosts, &operators)?,
+        origins: grant::requested_origins(hosts, values)?,
+        operator_hosts: grant::operator_hosts(hosts, &operators)?,
         own_listeners: shared.own_listeners.clone(),
         hops: Arc::clone(&shared.hops),
         secrets,
@@ -213,10 +208,8 @@ fn client(
                 .as_ref()
                 .map(|proxy| Secret::new(proxy.to_string())),
             ca_file: http.ca_file.clone(),
-            client_cert: http
-                .client_certificate
-                .as_ref()
-                .map(|certificate| certificate.cert_file.clone()),
+            client_certificate: http.client_certificate.clone(),
+            compression: http.compression,
         },
     })?)
 }
@@ -224,7 +217,7 @@ fn client(
 /// An exporter that sends to this host's own receiver would feed itself for ever.
 async fn refuse_own_listener(client: &Client, planned: &Planned) -> Result<(), StartError> {
     for request in &planned.component.hosts {
-        let config::component::HostRequest::FromSetting(setting) = request else {
+        let HostRequest::FromSetting(setting) = request else {
             continue;
         };
         let Some(url) = planned.settings.values.get(setting).and_then(Value::as_str) else {
@@ -242,11 +235,6 @@ async fn refuse_own_listener(client: &Client, planned: &Planned) -> Result<(), S
 
 fn route(component: &Component, choice: &SignalChoice) -> Route {
     let phases = component.description().phases;
-    let phases = SpanPhases {
-        started: phases.started,
-        updated: phases.updated,
-        ended: phases.ended,
-    };
     let configured = match choice {
         SignalChoice::AllSupported => None,
         SignalChoice::Only(signals) => Some(signals.iter().copied().collect()),

@@ -1,13 +1,13 @@
 //! Joins the receivers to the queue: the one's question in the other's words.
 
 use crate::event::Event;
-use crate::queue::memory::MemoryQueue;
+use crate::queue::any::AnyQueue;
 use crate::queue::{Queue, QueueError};
 use crate::receive::{Accepted, Intake, IntakeError};
 
 /// The queue as receivers see it.
 #[derive(Clone)]
-pub struct QueueIntake(pub(super) MemoryQueue);
+pub struct QueueIntake(pub(super) AnyQueue);
 
 impl Intake for QueueIntake {
     async fn accept(&self, events: Vec<Event>) -> Result<Accepted, IntakeError> {

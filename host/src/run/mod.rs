@@ -9,11 +9,12 @@ mod exporter;
 mod intake;
 mod pages;
 mod report;
+pub mod store;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -27,17 +28,18 @@ use tracing::{info, warn};
 use crate::config::select::Planned;
 use crate::config::{Config, ExporterId, HttpReceiver};
 use crate::deliver::Delivery;
-use crate::deliver::dead_letter::MemoryDeadLetters;
+use crate::event::signal_set::SignalSet;
 use crate::http::hop::{HOP_HEADER, HopTrail};
 use crate::plugin::{Component, Pool};
 use crate::print::report::{InputCounts, RunReport};
-use crate::queue::Queue as _;
-use crate::queue::memory::{MemoryQueue, MemoryQueueSettings};
+use crate::queue::any::AnyQueue;
+use crate::queue::{CursorOptions, OnFull, Queue as _, QueueError, StartAt};
 use crate::receive::auth::Tokens;
 use crate::receive::counts::Counts;
 use crate::receive::dead_letter::Ring;
 use crate::receive::limits::Limits;
 use crate::receive::{self, Receiver};
+use crate::route::{Route, SpanPhases};
 
 pub use exporter::StartError;
 pub use intake::QueueIntake;
@@ -53,19 +55,25 @@ const REQUEST_GRACE: Duration = Duration::from_millis(500);
 /// How long components may take to end.
 const POOL_GRACE: Duration = Duration::from_millis(500);
 
-/// Bytes of exporters' dead letters that are kept; the oldest go first.
-const DEAD_LETTER_BYTES: u64 = 64 << 20;
+/// The cursor that keeps events while components compile; no exporter can have this id.
+const LATER: &str = "(compiling)";
+
+/// What is to run.
+type Exporters = Vec<(ExporterId, Planned, Arc<Component>)>;
 
 /// A host whose exporters run.
 pub struct Host {
-    queue: MemoryQueue,
+    queue: AnyQueue,
     delivery: Arc<Mutex<Delivery>>,
-    pools: Arc<BTreeMap<String, Pool>>,
+    pools: Arc<Pools>,
+    exporters: exporter::Shared,
     refused: Arc<Ring>,
     counts: Arc<Counts>,
-    hops: Arc<HopTrail>,
     started: Instant,
 }
+
+/// By exporter id; grows when a component has been compiled.
+type Pools = RwLock<BTreeMap<String, Pool>>;
 
 impl Host {
     /// Starts the planned exporters. `own_listener` is where the receiver will listen, so that no exporter sends there.
@@ -74,18 +82,10 @@ impl Host {
     /// Every exporter that cannot start, by id.
     pub async fn start(
         config: &Config,
-        exporters: Vec<(ExporterId, Planned, Arc<Component>)>,
+        queue: AnyQueue,
+        exporters: Exporters,
         own_listener: Option<SocketAddr>,
     ) -> Result<Self, Vec<(ExporterId, StartError)>> {
-        let settings = MemoryQueueSettings {
-            capacity_bytes: config.sending_queue.max_memory_bytes,
-            repeat_window: config.sending_queue.repeat_window,
-            ..MemoryQueueSettings::default()
-        };
-        let queue = MemoryQueue::new(
-            settings,
-            Arc::new(MemoryDeadLetters::new(DEAD_LETTER_BYTES)),
-        );
         let shared = exporter::Shared {
             queue: queue.clone(),
             hops: Arc::new(HopTrail::default()),
@@ -95,7 +95,9 @@ impl Host {
         let mut delivery = Delivery::new(fastrand::Rng::new());
         let (mut pools, mut failures) = (BTreeMap::new(), Vec::new());
         for (id, planned, component) in exporters {
-            match exporter::start(&id, &planned, &component, &shared, &mut delivery).await {
+            let begin = StartAt::Head;
+            let started = exporter::start(&id, &planned, &component, begin, &shared, &mut delivery);
+            match started.await {
                 Ok(pool) => drop(pools.insert(id.to_string(), pool)),
                 Err(error) => failures.push((id, error)),
             }
@@ -106,12 +108,55 @@ impl Host {
         Ok(Self {
             queue,
             delivery: Arc::new(Mutex::new(delivery)),
-            pools: Arc::new(pools),
+            pools: Arc::new(RwLock::new(pools)),
+            exporters: shared,
             refused: Arc::new(Ring::default()),
             counts: Arc::new(Counts::default()),
-            hops: shared.hops,
             started: Instant::now(),
         })
+    }
+
+    /// From here on every event is kept for exporters that cannot start yet, until [`Host::start_later`].
+    ///
+    /// # Errors
+    /// The queue's store failed.
+    pub async fn keep_for_later(&self) -> Result<(), QueueError> {
+        let options = CursorOptions {
+            route: Route::new(SignalSet::ALL, None, SpanPhases::ALL),
+            start: StartAt::Head,
+            on_full: OnFull::Refuse,
+            max_lag_bytes: None,
+        };
+        self.queue.open(LATER, options).await.map(drop)
+    }
+
+    /// Starts exporters whose components were not compiled when the host started; they begin with the oldest event that
+    /// is kept. Returns those that cannot start.
+    pub async fn start_later(&self, exporters: Exporters) -> Vec<(ExporterId, StartError)> {
+        let mut failures = Vec::new();
+        for (id, planned, component) in exporters {
+            let mut delivery = self.delivery.lock().await;
+            let begin = StartAt::Oldest;
+            let started = exporter::start(
+                &id,
+                &planned,
+                &component,
+                begin,
+                &self.exporters,
+                &mut delivery,
+            );
+            match started.await {
+                Ok(pool) => {
+                    let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+                    pools.insert(id.to_string(), pool);
+                }
+                Err(error) => failures.push((id, error)),
+            }
+        }
+        if let Err(error) = self.queue.forget(LATER).await {
+            warn!(%error, "Events stay in the queue for exporters that have started.");
+        }
+        failures
     }
 
     /// Serves the receivers on a listener until `shutdown` is ready and open requests are done.
@@ -131,7 +176,7 @@ impl Host {
             .tokens
             .iter()
             .map(|accepted| (accepted.label.clone(), accepted.token.expose()));
-        let hops = Arc::clone(&self.hops);
+        let hops = Arc::clone(&self.exporters.hops);
         let pages = Pages::new(
             self.queue.clone(),
             Arc::clone(&self.delivery),
@@ -186,6 +231,7 @@ impl Host {
     pub async fn stop(self, input: InputCounts) -> RunReport {
         let statuses = self.delivery.lock().await.stop().await;
         self.shut_pools().await;
+        self.queue.shut_down().await;
         let report = report::of_run(&self.queue.report(), input, self.started.elapsed());
         for (exporter, signals) in &report.exporters {
             let queued: u64 = signals.values().map(|counts| counts.queued).sum();
@@ -208,10 +254,10 @@ impl Host {
 impl Host {
     /// An instance that is still in a call is not waited for: its events are queued.
     async fn shut_pools(&self) {
-        let mut pools: JoinSet<()> = self
-            .pools
-            .values()
-            .cloned()
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        let pools: Vec<Pool> = pools.values().cloned().collect();
+        let mut pools: JoinSet<()> = pools
+            .into_iter()
             .map(|pool| async move { pool.shutdown().await })
             .collect();
         let all = async { while pools.join_next().await.is_some() {} };

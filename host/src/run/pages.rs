@@ -1,19 +1,19 @@
 //! The pages beside the receivers: `/healthz`, `/readyz` with a reason for each exporter, `/metrics`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::report;
+use super::{Pools, report};
 use crate::deliver::Delivery;
 use crate::deliver::status::{State, Status};
 use crate::event::Signal;
 use crate::plugin::{Pool, PoolState};
-use crate::queue::memory::MemoryQueue;
+use crate::queue::any::AnyQueue;
 use crate::queue::{CursorReport, Queue as _, QueueReport};
 use crate::receive::counts::Counts;
 use crate::receive::{Page, Status as PageSource};
@@ -27,18 +27,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads what the rooms show of themselves.
 pub(super) struct Pages {
-    queue: MemoryQueue,
+    queue: AnyQueue,
     delivery: Arc<Mutex<Delivery>>,
-    pools: Arc<BTreeMap<String, Pool>>,
+    pools: Arc<Pools>,
     counts: Arc<Counts>,
     start_time_seconds: f64,
 }
 
 impl Pages {
     pub(super) fn new(
-        queue: MemoryQueue,
+        queue: AnyQueue,
         delivery: Arc<Mutex<Delivery>>,
-        pools: Arc<BTreeMap<String, Pool>>,
+        pools: Arc<Pools>,
         counts: Arc<Counts>,
     ) -> Self {
         let now = SystemTime::now()
@@ -74,16 +74,20 @@ impl PageSource for Pages {
     fn ready(&self) -> Page {
         let now = Instant::now();
         let statuses = self.statuses();
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
         let reasons: BTreeMap<&String, String> = statuses
             .iter()
-            .filter_map(|(id, status)| Some((id, not_ready(status, self.pools.get(id), now)?)))
+            .filter_map(|(id, status)| Some((id, not_ready(status, pools.get(id), now)?)))
             .collect();
         let states: BTreeMap<&String, &str> = statuses
             .iter()
             .map(|(id, status)| (id, status.state.name()))
             .collect();
-        let is_ready = reasons.is_empty() && !statuses.is_empty();
-        let body = json!({ "ready": is_ready, "exporters": states, "reasons": reasons });
+        let broken = self.queue.broken();
+        let is_ready = reasons.is_empty() && !statuses.is_empty() && broken.is_none();
+        let body = json!({
+            "ready": is_ready, "exporters": states, "reasons": reasons, "queue": broken,
+        });
         let status = if is_ready { 200 } else { 503 };
         Page {
             status,

@@ -97,6 +97,16 @@ impl Config {
         self
     }
 
+    /// The exporter that was added last makes dead letters of events whose outcome is unknown.
+    #[must_use]
+    pub fn never_repeating(mut self) -> Self {
+        let last = self.exporters.rfind("retry_on_failure: {").unwrap_or(0);
+        let rest = self.exporters.split_off(last);
+        let first = "{on_unknown_outcome: dead_letter, ";
+        self.exporters.push_str(&rest.replacen('{', first, 1));
+        self
+    }
+
     /// The file.
     #[must_use]
     pub fn yaml(&self) -> String {

@@ -93,6 +93,31 @@ async fn an_unknown_outcome_is_sent_again_and_counted_once() -> anyhow::Result<(
 }
 
 #[tokio::test]
+async fn an_unknown_outcome_is_a_dead_letter_where_the_operator_wants_nothing_twice()
+-> anyhow::Result<()> {
+    for behaviour in [Behaviour::ResetInAnswer, Behaviour::ResetBeforeAnswer] {
+        let backend = backend(1, behaviour.clone()).await?;
+        let config = Config::new()
+            .langfuse("langfuse", &backend.url())?
+            .never_repeating();
+        let finished = run_with_input(&config, ndjson(&bench_spans(5, 1_300)))?
+            .args(["--timeout", "10s"])
+            .finish()
+            .await?;
+        finished.expect_code(3)?;
+        let account = accounts(&finished)?.of("langfuse", "traces")?;
+        let expected = Account {
+            received: 5,
+            dead_lettered: 5,
+            ..Account::default()
+        };
+        assert_eq!(account, expected, "{behaviour:?}");
+        assert_eq!(backend.requests_to(TRACES).len(), 1, "{behaviour:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_batch_that_is_too_large_is_halved_until_it_fits() -> anyhow::Result<()> {
     let backend = backend(usize::MAX, Behaviour::TooLargeAbove(40_000)).await?;
     delivered(&deliver(&backend, &bench_spans(64, 1_300)).await?, 64)?;

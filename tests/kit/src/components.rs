@@ -66,6 +66,56 @@ pub fn directory(names: &[&str], dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The component, with about `megabytes` of code added that nothing calls: as slow to compile as an interpreter. Written to
+/// `to`, different each time, so that no cache knows it.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn ballast(component: &Path, megabytes: usize, to: &Path) -> anyhow::Result<()> {
+    /// Of one function; compilers take functions one by one.
+    const STEPS: usize = 2_000;
+    // local.get 0, then i64.const 1, i64.add, local.get 0, i64.xor again and again.
+    let mut body = vec![0x00, 0x20, 0x00];
+    for _ in 0..STEPS {
+        body.extend([0x42, 0x01, 0x7c, 0x20, 0x00, 0x85]);
+    }
+    body.push(0x0b);
+    let functions = megabytes * (1 << 20) / body.len();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let name = format!("ballast-{}", now.as_nanos());
+    let sized = |bytes: &[u8]| [leb128(bytes.len()), bytes.to_vec()].concat();
+    let section = |id: u8, content: &[u8]| [vec![id], sized(content)].concat();
+    let types = [1, 0x60, 1, 0x7e, 1, 0x7e];
+    let declarations = [leb128(functions), vec![0; functions]].concat();
+    let code = [leb128(functions), sized(&body).repeat(functions)].concat();
+    let module = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(0, &sized(name.as_bytes())),
+        section(1, &types),
+        section(3, &declarations),
+        section(10, &code),
+    ]
+    .concat();
+    let plain =
+        std::fs::read(component).with_context(|| format!("cannot read {}", component.display()))?;
+    std::fs::write(to, [plain, section(1, &module)].concat())
+        .with_context(|| format!("cannot write {}", to.display()))
+}
+
+/// As WebAssembly writes numbers.
+fn leb128(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = u8::try_from(number & 0x7f).unwrap_or_default();
+        number >>= 7;
+        if number == 0 {
+            bytes.push(low);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
 /// An exclusive lock that lasts as long as the file is open.
 pub(crate) fn locked(path: &Path) -> anyhow::Result<File> {
     let file = File::create(path).with_context(|| format!("cannot make {}", path.display()))?;

@@ -10,6 +10,7 @@ pub mod client;
 pub mod components;
 pub mod corpus;
 pub mod fixtures;
+pub mod golden;
 pub mod host;
 pub mod mutate;
 pub mod paths;

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use mastra_exporter_sdk::json::JsonText;
+use mastra_exporter_sdk::feedback::{is_label, metadata, thumb};
 use mastra_exporter_sdk::raw::{Kind, kind};
 use mastra_exporter_sdk::records::{Correlation, FeedbackItem, FeedbackValue, Score};
 
@@ -12,9 +12,6 @@ use crate::wire::{self, ScoreValue, Subject};
 
 /// Longest `TEXT` value, in UTF-16 units.
 const MAX_TEXT_UNITS: usize = 500;
-
-/// Longer texts, and those of several words, are remarks rather than labels.
-const MAX_LABEL_CHARS: usize = 64;
 
 /// A score, or why Langfuse has no place for it.
 ///
@@ -59,15 +56,16 @@ pub fn feedback<'a>(
     )
     .ok_or("feedback without a trace or session")?;
     let mut comment = some_text(item.comment.as_ref()).map(Cow::Borrowed);
-    let value = match &item.value {
-        FeedbackValue::Number(number) => number_value(&item.feedback_type, *number),
-        FeedbackValue::Text(text) if text.is_empty() => {
+    let value = match (thumb(item), &item.value) {
+        (Some(is_up), _) => ScoreValue::Boolean(is_up),
+        (None, FeedbackValue::Number(number)) => ScoreValue::Numeric(*number),
+        (None, FeedbackValue::Text(text)) if text.is_empty() => {
             let comment = comment.take().ok_or("feedback without a value")?;
             let (text, _) = short_text(&comment);
             ScoreValue::Text(Cow::Owned(text.to_owned()))
         }
-        FeedbackValue::Text(text) => {
-            let (value, rest) = text_value(&item.feedback_type, text);
+        (None, FeedbackValue::Text(text)) => {
+            let (value, rest) = text_value(text);
             if let Some(whole) = rest {
                 comment = Some(match comment {
                     Some(comment) => Cow::Owned(format!("{comment}\n\n{whole}")),
@@ -83,7 +81,7 @@ pub fn feedback<'a>(
         name: first_name(&[Some(item.feedback_type.as_str())], "feedback"),
         value,
         comment,
-        metadata: feedback_metadata(item).map(Cow::Owned),
+        metadata: metadata(item).map(Cow::Owned),
         environment: config.settings.environment.as_deref(),
         timestamp: item.time,
     })
@@ -119,37 +117,9 @@ fn first_name<'a>(names: &[Option<&'a str>], otherwise: &'a str) -> &'a str {
         .unwrap_or(otherwise)
 }
 
-/// Whether the feedback is a thumb.
-fn is_thumbs(feedback_type: &str) -> bool {
-    feedback_type.to_ascii_lowercase().starts_with("thumb")
-}
-
-fn number_value(feedback_type: &str, number: f64) -> ScoreValue<'static> {
-    if is_thumbs(feedback_type) && (number == 1.0 || number == 0.0 || number == -1.0) {
-        ScoreValue::Boolean(number == 1.0)
-    } else {
-        ScoreValue::Numeric(number)
-    }
-}
-
 /// The value, and the whole text when the value could not hold it.
-fn text_value<'a>(feedback_type: &str, text: &'a str) -> (ScoreValue<'a>, Option<&'a str>) {
-    if is_thumbs(feedback_type) {
-        match text.to_lowercase().as_str() {
-            "up" | "thumbs_up" | "thumbs-up" | "positive" | "like" | "true" | "1" | "yes"
-            | "👍" => {
-                return (ScoreValue::Boolean(true), None);
-            }
-            "down" | "thumbs_down" | "thumbs-down" | "negative" | "dislike" | "false" | "0"
-            | "-1" | "no" | "👎" => {
-                return (ScoreValue::Boolean(false), None);
-            }
-            _ => {}
-        }
-    }
-    let is_label =
-        !text.contains(char::is_whitespace) && text.chars().nth(MAX_LABEL_CHARS).is_none();
-    if is_label {
+fn text_value(text: &str) -> (ScoreValue<'_>, Option<&str>) {
+    if is_label(text) {
         return (ScoreValue::Categorical(Cow::Borrowed(text)), None);
     }
     let (short, is_cut) = short_text(text);
@@ -169,26 +139,6 @@ fn short_text(text: &str) -> (&str, bool) {
         }
     }
     (text, false)
-}
-
-/// The feedback's metadata and what a score has no field for.
-fn feedback_metadata(item: &FeedbackItem) -> Option<String> {
-    let own = [
-        ("feedbackSource", &item.feedback_source),
-        ("feedbackUserId", &item.feedback_user_id),
-        ("sourceId", &item.source_id),
-        ("experimentId", &item.experiment_id),
-    ];
-    let mut text = JsonText::default();
-    let mut object = text.object();
-    if let Some(metadata) = &item.metadata {
-        object.members(metadata);
-    }
-    for (name, value) in own {
-        object.string_if(name, value.as_ref());
-    }
-    object.end();
-    Some(text.into_string()).filter(|text| text != "{}")
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! Tokens and money. Mastra's totals include their parts; Langfuse adds up the kinds it is given, so they must not
+//! Tokens. Mastra's totals include their parts; Langfuse adds up the kinds it is given, so they must not
 //! overlap. Names are those that Langfuse has prices for.
 
 use mastra_exporter_sdk::json::JsonText;
-use mastra_exporter_sdk::raw::{inside_quotes, member};
-use mastra_exporter_sdk::records::{Cost, Usage};
+use mastra_exporter_sdk::records::Usage;
 
 /// `langfuse.observation.usage_details`
 pub(super) fn details(usage: &Usage, text: &mut JsonText) {
@@ -42,15 +41,6 @@ pub(super) fn details(usage: &Usage, text: &mut JsonText) {
         }
     }
     object.end();
-}
-
-/// What the provider itself charged, in USD. Estimates are left to Langfuse, which knows prices better.
-pub(super) fn reported_cost(cost: &Cost) -> Option<f64> {
-    let source = member(cost.metadata.as_deref().unwrap_or("{}"), "source").and_then(inside_quotes);
-    let is_reported =
-        source == Some("provider_reported") && cost.cost_unit.as_deref() == Some("USD");
-    cost.estimated_cost
-        .filter(|amount| is_reported && amount.is_finite() && *amount >= 0.0)
 }
 
 #[cfg(test)]
@@ -114,26 +104,5 @@ mod tests {
         };
         assert_eq!(written(&odd), r#"{"input":0,"input_cache_read":5}"#);
         assert_eq!(written(&NONE), "{}");
-    }
-
-    #[test]
-    fn only_a_reported_cost_in_dollars_counts() {
-        let cost = |amount, unit: &str, metadata: &str| Cost {
-            provider: None,
-            model: None,
-            estimated_cost: Some(amount),
-            cost_unit: Some(unit.to_owned()),
-            metadata: Some(metadata.to_owned()),
-        };
-        let reported = r#"{"source":"provider_reported"}"#;
-        assert_eq!(reported_cost(&cost(0.5, "USD", reported)), Some(0.5));
-        assert_eq!(reported_cost(&cost(0.0, "USD", reported)), Some(0.0));
-        assert_eq!(reported_cost(&cost(0.5, "EUR", reported)), None);
-        assert_eq!(reported_cost(&cost(-0.5, "USD", reported)), None);
-        assert_eq!(reported_cost(&cost(f64::NAN, "USD", reported)), None);
-        assert_eq!(
-            reported_cost(&cost(0.5, "USD", r#"{"pricing_id":"x"}"#)),
-            None
-        );
     }
 }

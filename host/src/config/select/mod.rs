@@ -34,6 +34,8 @@ pub struct Request<'a> {
     pub directory: &'a Path,
     /// `.wasm` files of the directory.
     pub listing: &'a [PathBuf],
+    /// Files that still compile: they are planned again when they are done, and are idle until then.
+    pub compiling: &'a BTreeSet<PathBuf>,
 }
 
 /// Components by file, or why one did not load.
@@ -96,6 +98,8 @@ pub enum IdleState {
     BadSettings(Vec<String>),
     /// Dropped into the directory, or asks for more than was approved: these.
     NeedsApproval(Vec<String>),
+    /// Loaded later.
+    Compiling,
     /// Does not load.
     Broken(String),
     /// `plugins.discovery` is off, or `--plugin` names others.
@@ -111,6 +115,7 @@ impl fmt::Display for IdleState {
             Self::NeedsApproval(more) => {
                 write!(f, "needs approval (now also asks for {})", more.join(", "))
             }
+            Self::Compiling => f.write_str("compiling"),
             Self::Broken(reason) => write!(f, "does not load ({reason})"),
             Self::NotNamed => f.write_str("inactive (not named)"),
         }
@@ -161,6 +166,11 @@ impl Request<'_> {
     #[must_use]
     pub fn plan(&self, loaded: &LoadedComponents, lock: &Lock, environment: &Environment) -> Plan {
         let mut plan = Plan::default();
+        plan.idle.extend(self.compiling.iter().map(|file| Idle {
+            file: file.clone(),
+            name: None,
+            state: IdleState::Compiling,
+        }));
         if self.plugins.is_empty() {
             for (id, exporter) in &self.config.exporters {
                 self.plan_configured(&mut plan, id, exporter, loaded, environment);
@@ -199,6 +209,9 @@ impl Request<'_> {
         environment: &Environment,
     ) {
         let file = self.component_file(exporter);
+        if self.compiling.contains(&file) {
+            return;
+        }
         let path = format!("exporters.{id}");
         match loaded.get(&file) {
             Some(Ok(component)) => {
@@ -253,6 +266,9 @@ impl Request<'_> {
         loaded: &LoadedComponents,
         environment: &Environment,
     ) {
+        if self.compiling.contains(file) {
+            return;
+        }
         let shown = file.display();
         let component = match loaded.get(file) {
             Some(Ok(component)) => component,
@@ -309,12 +325,8 @@ impl Request<'_> {
         lock: &Lock,
         environment: &Environment,
     ) {
-        if self
-            .config
-            .exporters
-            .values()
-            .any(|exporter| self.component_file(exporter) == file)
-        {
+        let is_configured = |exporter| self.component_file(exporter) == file;
+        if self.compiling.contains(file) || self.config.exporters.values().any(is_configured) {
             return;
         }
         let mut idle = |name: Option<&str>, state: IdleState| {

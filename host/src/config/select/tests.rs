@@ -54,7 +54,9 @@ impl World {
         assert_eq!(loaded.problems, vec![]);
         let plugins: Vec<PathBuf> = plugins.iter().map(PathBuf::from).collect();
         let listing: Vec<PathBuf> = self.components.keys().cloned().collect();
+        let compiling = BTreeSet::new();
         let request = Request {
+            compiling: &compiling,
             config: &loaded.config,
             plugins: &plugins,
             directory: Path::new("./plugins"),

@@ -38,6 +38,7 @@ fn outcome(outcome: SendOutcome) -> Result<SendResult, CallError> {
     Ok(SendResult {
         outcome,
         not_before: None,
+        has_unknown_outcome: false,
     })
 }
 
@@ -99,6 +100,7 @@ fn rate_limit_is_not_a_failure_of_the_exporter() {
     let result = SendResult {
         outcome: SendOutcome::AllItems(ItemResult::Retry("429".into())),
         not_before,
+        has_unknown_outcome: false,
     };
     let plan = plan(1, Ok(result));
     assert_eq!(
@@ -329,6 +331,47 @@ fn unknown_outcome_is_resent_or_buried_as_the_operator_chose_but_never_for_idemp
             assert!(plan.is_unknown, "counted either way");
         }
     }
+}
+
+#[test]
+fn only_what_a_component_wants_sent_again_has_an_unknown_outcome() {
+    let items = items(3);
+    let answer = |outcome, has_unknown_outcome| {
+        let attempt = Attempt {
+            is_idempotent: false,
+            ..attempt(&items)
+        };
+        let policy = Policy {
+            max_elapsed: None,
+            on_unknown: OnUnknown::DeadLetter,
+        };
+        let result = SendResult {
+            outcome,
+            not_before: None,
+            has_unknown_outcome,
+        };
+        classify(&attempt, Ok(result), policy)
+    };
+    let retry = || ItemResult::Retry("reset".into());
+    let buried = dead("outcome unknown: reset", 1);
+
+    let plan = answer(SendOutcome::AllItems(retry()), true);
+    assert_eq!(plan.settled, [(run(10, 12), buried.clone())]);
+    assert!(plan.is_unknown && plan.rest.is_empty());
+    let plan = answer(SendOutcome::AllItems(retry()), false);
+    assert!(!plan.is_unknown && plan.settled.is_empty());
+
+    let some = vec![ItemResult::Delivered, retry(), ItemResult::Delivered];
+    let plan = answer(SendOutcome::PerItem(some), true);
+    let fates = [
+        (run(10, 10), Fate::Delivered),
+        (run(11, 11), buried),
+        (run(12, 12), Fate::Delivered),
+    ];
+    assert_eq!(plan.settled, fates);
+    assert!(plan.is_unknown && plan.rest.is_empty());
+    let plan = answer(SendOutcome::AllItems(ItemResult::Delivered), true);
+    assert!(!plan.is_unknown, "the component tried again itself");
 }
 
 #[test]

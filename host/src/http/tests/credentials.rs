@@ -7,6 +7,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::super::message::{Auth, Compression};
 use super::*;
+use crate::config::secret::Secret;
 
 const SECRET: &str = "sk-lf/0123+456&789 \"é";
 
@@ -114,6 +115,29 @@ async fn secrets_are_filled_in_in_headers_and_queries_of_the_component() {
             .count(),
         2
     );
+}
+
+#[tokio::test]
+async fn for_this_machine_a_body_is_compressed_only_when_the_operator_wants_it() {
+    for (compression, encoding) in [
+        (Compress::Auto, None),
+        (Compress::Never, None),
+        (Compress::Always, Some("gzip")),
+    ] {
+        let peer = Peer::start(|_| ok("")).await;
+        let mut settings = settings(&[&peer.url("/")]);
+        settings.transport.compression = compression;
+        let request = Request {
+            compress: Some(Compression::Gzip),
+            ..post(peer.url("/"), "application/json", "{}".to_owned())
+        };
+        client(settings).send(request).await.unwrap();
+        assert_eq!(
+            peer.only().header("content-encoding"),
+            encoding,
+            "{compression:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -502,7 +526,7 @@ fn debug_of_settings_and_client_shows_no_secret() {
         .secrets
         .hide("key", "hunter2hunter2", false)
         .unwrap();
-    settings.transport.proxy = Some("http://user:proxyword@127.0.0.1:1".to_owned().into());
+    settings.transport.proxy = Some(Secret::new("http://user:proxyword@127.0.0.1:1"));
     let text = format!("{settings:?}");
     assert!(
         !text.contains("hunter2") && !text.contains("proxyword"),

@@ -167,6 +167,11 @@ async fn the_check_at_start_tells_unresolvable_from_denied() {
         client.check_target("https://a.example/x").await,
         Err(HttpError::Unreachable(_))
     ));
+    // As a setting holds it: a DSN.
+    assert!(matches!(
+        client.check_target("https://user@a.example/1").await,
+        Err(HttpError::Unreachable(_))
+    ));
     assert!(matches!(
         client.check_target("https://b.example/").await,
         Err(HttpError::Denied(_))

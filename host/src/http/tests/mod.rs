@@ -24,6 +24,7 @@ use super::limits::Limits;
 use super::message::{HttpError, Request, Response};
 use super::origin::{HostPort, Origin};
 use super::secrets::Secrets;
+use crate::config::Compress;
 
 /// What a peer was sent.
 #[derive(Clone, Debug, Default)]
@@ -242,7 +243,11 @@ fn settings(urls: &[&str]) -> ClientSettings {
             timeout: Duration::from_secs(20),
             ..Limits::default()
         },
-        transport: Transport::default(),
+        transport: Transport {
+            // The peers are on this machine.
+            compression: Compress::Always,
+            ..Transport::default()
+        },
     }
 }
 

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::config::ClientCertificate;
+use crate::config::secret::Secret;
 
 /// A private authority and what it signed.
 struct Authority {
@@ -48,12 +50,15 @@ impl Authority {
         )
     }
 
-    /// Certificate and key in one file.
-    fn client_cert(&self) -> Option<PathBuf> {
+    fn client_certificate(&self) -> Option<ClientCertificate> {
         let (certificate, key) = self.sign("client.example");
-        let path = self.dir.path().join("client.pem");
-        std::fs::write(&path, certificate.pem() + &key.serialize_pem()).unwrap();
-        Some(path)
+        let files = ClientCertificate {
+            cert_file: self.dir.path().join("client.pem"),
+            key_file: self.dir.path().join("client.key"),
+        };
+        std::fs::write(&files.cert_file, certificate.pem()).unwrap();
+        std::fs::write(&files.key_file, key.serialize_pem()).unwrap();
+        Some(files)
     }
 
     fn server(&self, name: &str, asks_client: bool, alpn: &[&[u8]]) -> TlsAcceptor {
@@ -154,7 +159,7 @@ async fn the_client_shows_its_certificate() {
             .is_err()
     );
     let with = Transport {
-        client_cert: authority.client_cert(),
+        client_certificate: authority.client_certificate(),
         ..without
     };
     assert_eq!(secure(&url, with).send(get(url)).await.unwrap().status, 200);
@@ -281,9 +286,9 @@ async fn http_proxy(seen: Arc<Mutex<Vec<Seen>>>) -> (SocketAddr, JoinSet<()>) {
 
 fn proxied(url: &str, proxy: String, ca_file: Option<PathBuf>) -> Client {
     let transport = Transport {
-        proxy: Some(proxy.into()),
+        proxy: Some(Secret::new(proxy)),
         ca_file,
-        client_cert: None,
+        ..Transport::default()
     };
     let mut settings = ClientSettings {
         transport,
@@ -417,7 +422,7 @@ fn what_is_no_proxy_or_pem_file_is_refused_at_start() {
     };
     for proxy in ["", "proxy:3128", "ftp://proxy", "http://"] {
         let error = with(Transport {
-            proxy: Some(proxy.to_owned().into()),
+            proxy: Some(Secret::new(proxy)),
             ..Transport::default()
         });
         assert_eq!(error, ClientError::Proxy, "{proxy}");
@@ -432,7 +437,10 @@ fn what_is_no_proxy_or_pem_file_is_refused_at_start() {
     let empty = dir.path().join("empty.pem");
     std::fs::write(&empty, "no certificate").unwrap();
     let error = with(Transport {
-        client_cert: Some(empty),
+        client_certificate: Some(ClientCertificate {
+            cert_file: empty.clone(),
+            key_file: empty,
+        }),
         ..Transport::default()
     });
     assert!(error.to_string().contains("no certificate"), "{error}");

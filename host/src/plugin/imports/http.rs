@@ -26,10 +26,13 @@ impl wit::Host for HostState {
         request: wit::Request,
     ) -> wasmtime::Result<Result<wit::Response, wit::HttpError>> {
         let http = &self.grants("http.send")?.http;
-        Ok(match http.send(request_from(request)).await {
-            Ok(response) => Ok(response_to(response)),
-            Err(error) => Err(error_to(error)),
-        })
+        match http.send(request_from(request)).await {
+            Ok(response) => Ok(Ok(response_to(response))),
+            Err(error) => {
+                self.has_unknown_outcome |= error.may_have_been_processed();
+                Ok(Err(error_to(error)))
+            }
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) struct HostState {
     table: ResourceTable,
     /// `None` while `describe` runs, which must be pure.
     grants: Option<Grants>,
+    /// Set by a request whose outcome is unknown; the engine resets it before each call.
+    pub(super) has_unknown_outcome: bool,
     pub(super) log: GuestLog,
     pub(super) memory: MemoryLimiter,
     pub(super) cpu: CpuClock,
@@ -50,6 +52,7 @@ impl HostState {
             wasi: wasi::context(&log),
             table,
             grants,
+            has_unknown_outcome: false,
             log,
             memory: MemoryLimiter::new(limits),
             cpu: CpuClock::default(),

@@ -153,4 +153,5 @@ pub(super) async fn told(pool: &Pool, name: &str) -> String {
 pub(super) const DELIVERED: SendResult = SendResult {
     outcome: SendOutcome::AllItems(ItemResult::Delivered),
     not_before: None,
+    has_unknown_outcome: false,
 };

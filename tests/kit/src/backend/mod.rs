@@ -6,13 +6,20 @@
 
 pub mod behaviour;
 mod body;
+pub mod braintrust;
+pub mod cloud;
+pub mod datadog;
 pub mod langfuse;
+pub mod langsmith;
 mod message;
 pub mod otlp;
+pub mod posthog;
 pub mod schema;
+pub mod sentry;
 mod server;
 #[cfg(test)]
 mod tests;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -5,7 +5,14 @@ use std::io::Write as _;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+use kit::backend::braintrust::Braintrust;
+use kit::backend::cloud::Cloud;
+use kit::backend::datadog::Datadog;
 use kit::backend::langfuse::{Ingestion, Langfuse};
+use kit::backend::langsmith::LangSmith;
+use kit::backend::posthog::PostHog;
+use kit::backend::sentry::Sentry;
+use kit::backend::webhook::Webhook;
 use kit::backend::{Backend, RecordEverything, Recorded, Sink, behaviour};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,10 +37,24 @@ struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Vendor {
+    /// The Mastra platform; project proj_1-A, token platform-token.
+    Cloud,
+    /// Datadog's intakes; the key is dd-api-key-test.
+    Datadog,
+    /// Braintrust; the key is sk-bt-test.
+    Braintrust,
     /// Langfuse's cloud; the keys are pk-lf-test and sk-lf-test.
     Langfuse,
     /// An older Langfuse that still serves the ingestion batch.
     LangfuseLegacy,
+    /// Sentry; project 42, key pubkey123.
+    Sentry,
+    /// A receiver of webhooks at /events; authorization `Bearer hook-token`.
+    Webhook,
+    /// LangSmith; the key is lsv2_pt_test.
+    Langsmith,
+    /// PostHog; the token is phc_test.
+    Posthog,
     /// Anything: answers 200 and keeps every request in memory.
     Record,
     /// Anything: answers 200, counts, and keeps nothing. The fastest.
@@ -65,6 +86,11 @@ async fn main() -> anyhow::Result<()> {
 
 async fn start(args: &Args) -> anyhow::Result<Backend> {
     match args.fake {
+        Vendor::Cloud => Backend::start_at(Cloud::default(), args.port).await,
+        Vendor::Sentry => Backend::start_at(Sentry::default(), args.port).await,
+        Vendor::Webhook => Backend::start_at(Webhook::default(), args.port).await,
+        Vendor::Datadog => Backend::start_at(Datadog::default(), args.port).await,
+        Vendor::Braintrust => Backend::start_at(Braintrust::default(), args.port).await,
         Vendor::Langfuse => Backend::start_at(Langfuse::default(), args.port).await,
         Vendor::LangfuseLegacy => {
             Backend::start_at(
@@ -76,6 +102,8 @@ async fn start(args: &Args) -> anyhow::Result<Backend> {
             )
             .await
         }
+        Vendor::Langsmith => Backend::start_at(LangSmith::default(), args.port).await,
+        Vendor::Posthog => Backend::start_at(PostHog::default(), args.port).await,
         Vendor::Record => Backend::start_at(RecordEverything, args.port).await,
         Vendor::Sink => Backend::start_at(Sink, args.port).await,
     }

@@ -29,6 +29,7 @@ pub(super) fn answer(outcome: SendOutcome) -> Reply {
     Reply::Now(Ok(SendResult {
         outcome,
         not_before: None,
+        has_unknown_outcome: false,
     }))
 }
 

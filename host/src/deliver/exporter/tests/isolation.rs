@@ -12,6 +12,7 @@ fn delivered_after(wait: Duration) -> Reply {
         Ok(SendResult {
             outcome: SendOutcome::AllItems(ItemResult::Delivered),
             not_before: None,
+            has_unknown_outcome: false,
         }),
     )
 }

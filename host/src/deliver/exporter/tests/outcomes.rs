@@ -62,6 +62,7 @@ async fn signals_are_never_mixed_and_none_starves() {
             Ok(SendResult {
                 outcome: SendOutcome::AllItems(ItemResult::Delivered),
                 not_before: None,
+                has_unknown_outcome: false,
             }),
         )
     });
@@ -171,6 +172,7 @@ fn rate_limited(whole_exporter: bool) -> Reply {
     Reply::Now(Ok(SendResult {
         outcome,
         not_before,
+        has_unknown_outcome: false,
     }))
 }
 
@@ -548,6 +550,7 @@ async fn failing_exporter_that_asks_for_no_time_is_not_called_in_a_loop() {
             Reply::Now(Ok(SendResult {
                 outcome,
                 not_before: no_wait(),
+                has_unknown_outcome: false,
             }))
         }
     });

@@ -71,6 +71,7 @@ fn reply(act: Act, batch: &Batch) -> Reply {
                 Ok(SendResult {
                     outcome,
                     not_before: None,
+                    has_unknown_outcome: false,
                 }),
             )
         }
@@ -86,6 +87,7 @@ fn reply(act: Act, batch: &Batch) -> Reply {
             Reply::Now(Ok(SendResult {
                 outcome,
                 not_before,
+                has_unknown_outcome: false,
             }))
         }
         Act::PerItem(seed) => {

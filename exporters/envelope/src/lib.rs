@@ -1,8 +1,12 @@
 //! An event as Mastra writes it: names and order of `JSON.stringify` on Mastra's event, typed fields rebuilt, free-form
 //! JSON spliced, `extra` merged at the end. What only OTLP senders have goes under `otel` and `resource`, in the spelling
-//! that the host reads. Pure.
+//! that the host reads. Pure. Shared by the exporters whose destination reads Mastra's events: files, the Mastra
+//! platform, another host, a webhook.
+//!
+//! Each signal has two functions: the event with its envelope (`{"type":"log","log":{...}}`), and the record alone.
 
 mod otel;
+pub mod reply;
 
 use mastra_exporter_sdk::json::{JsonText, Object};
 use mastra_exporter_sdk::raw::members;
@@ -37,6 +41,17 @@ pub fn span(text: &mut JsonText, span: &Span, batch: &Batch<'_>) {
         SpanPhase::Updated => r#"{"type":"span_updated","exportedSpan":"#,
         SpanPhase::Ended => r#"{"type":"span_ended","exportedSpan":"#,
     });
+    span_record(text, span, batch, |_| {});
+    text.raw("}");
+}
+
+/// The record of a span; `more` adds members at its end.
+pub fn span_record(
+    text: &mut JsonText,
+    span: &Span,
+    batch: &Batch<'_>,
+    more: impl FnOnce(&mut Object<'_>),
+) {
     let mut object = text.object();
     object
         .string("id", &span.span_id)
@@ -75,13 +90,19 @@ pub fn span(text: &mut JsonText, span: &Span, batch: &Batch<'_>) {
     }
     otel::resource(&mut object, batch.resource(span.resource_index));
     extra(&mut object, span.extra.as_ref());
+    more(&mut object);
     object.end();
-    text.raw("}");
 }
 
 /// `log`
 pub fn log(text: &mut JsonText, log: &Log, batch: &Batch<'_>) {
     text.raw(r#"{"type":"log","log":"#);
+    log_record(text, log, batch);
+    text.raw("}");
+}
+
+/// The record of a log.
+pub fn log_record(text: &mut JsonText, log: &Log, batch: &Batch<'_>) {
     let mut object = text.object();
     object
         .string("logId", &log.log_id)
@@ -102,12 +123,18 @@ pub fn log(text: &mut JsonText, log: &Log, batch: &Batch<'_>) {
     otel::resource(&mut object, batch.resource(log.resource_index));
     extra(&mut object, log.extra.as_ref());
     object.end();
+}
+
+/// `metric`
+pub fn metric(text: &mut JsonText, metric: &Metric, batch: &Batch<'_>) {
+    text.raw(r#"{"type":"metric","metric":"#);
+    metric_record(text, metric, batch);
     text.raw("}");
 }
 
-/// `metric`. The host decides instrument and unit of a single observation by its name, so they are not written.
-pub fn metric(text: &mut JsonText, metric: &Metric, batch: &Batch<'_>) {
-    text.raw(r#"{"type":"metric","metric":"#);
+/// The record of a metric. The host decides instrument and unit of a single observation by its name, so they are not
+/// written.
+pub fn metric_record(text: &mut JsonText, metric: &Metric, batch: &Batch<'_>) {
     let mut object = text.object();
     object
         .string("metricId", &metric.metric_id)
@@ -137,12 +164,17 @@ pub fn metric(text: &mut JsonText, metric: &Metric, batch: &Batch<'_>) {
         }
     }
     object.end();
-    text.raw("}");
 }
 
 /// `score`
 pub fn score(text: &mut JsonText, score: &Score, batch: &Batch<'_>) {
     text.raw(r#"{"type":"score","score":"#);
+    score_record(text, score, batch);
+    text.raw("}");
+}
+
+/// The record of a score.
+pub fn score_record(text: &mut JsonText, score: &Score, batch: &Batch<'_>) {
     let mut object = text.object();
     object
         .string("scoreId", &score.score_id)
@@ -166,12 +198,17 @@ pub fn score(text: &mut JsonText, score: &Score, batch: &Batch<'_>) {
     otel::resource(&mut object, batch.resource(score.resource_index));
     extra(&mut object, score.extra.as_ref());
     object.end();
-    text.raw("}");
 }
 
 /// `feedback`
 pub fn feedback(text: &mut JsonText, item: &FeedbackItem, batch: &Batch<'_>) {
     text.raw(r#"{"type":"feedback","feedback":"#);
+    feedback_record(text, item, batch);
+    text.raw("}");
+}
+
+/// The record of feedback.
+pub fn feedback_record(text: &mut JsonText, item: &FeedbackItem, batch: &Batch<'_>) {
     let mut object = text.object();
     object
         .string("feedbackId", &item.feedback_id)
@@ -197,7 +234,6 @@ pub fn feedback(text: &mut JsonText, item: &FeedbackItem, batch: &Batch<'_>) {
     otel::resource(&mut object, batch.resource(item.resource_index));
     extra(&mut object, item.extra.as_ref());
     object.end();
-    text.raw("}");
 }
 
 /// Names of an entity's fields: type, id, name, version id.
@@ -253,7 +289,8 @@ fn labels(text: &mut JsonText, labels: &[(String, String)]) {
     text.raw("}");
 }
 
-fn error_info(text: &mut JsonText, error: &ErrorInfo) {
+/// `errorInfo` of a span.
+pub fn error_info(text: &mut JsonText, error: &ErrorInfo) {
     let mut object = text.object();
     object
         .string_if("id", error.error_id.as_ref())

@@ -1,0 +1,312 @@
+//! Requests and what becomes of their items, with a stand-in for the backend.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed helper of a test is a failed test"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use kit::backend::Fake;
+use kit::golden;
+use langsmith_exporter::LangSmith;
+use mastra_exporter_sdk::http::testing::{status, with_backend};
+use mastra_exporter_sdk::http::{Auth, HttpError, Request, Response};
+use mastra_exporter_sdk::records::{DelayScope, ItemResult, SendOutcome, SendResult, SpanPhase};
+use mastra_exporter_sdk::test_support::{Batches, batches};
+use mastra_exporter_sdk::{Exporter, Feedback, Scores, Traces};
+use serde_json::{Value, json};
+
+fn exporter(extra: &Value) -> LangSmith {
+    let mut settings = json!({"api_key": "{secret:1}", "api_url": "https://langsmith.test", "project_name": "support"});
+    for (key, value) in extra.as_object().unwrap() {
+        settings[key] = value.clone();
+    }
+    LangSmith::configure(serde_json::from_value(settings).unwrap()).unwrap()
+}
+
+fn recorded() -> Batches {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/events.ndjson");
+    let mut events = batches(&fs::read_to_string(path).unwrap());
+    events.keep_spans(|span| span.phase == SpanPhase::Ended);
+    events
+}
+
+fn answered(
+    reply: Result<Response, HttpError>,
+    send: impl FnOnce() -> SendResult,
+) -> (SendResult, Vec<Request>) {
+    with_backend(move |_| reply.clone(), send)
+}
+
+/// Answers forms as a server that has none, and everything else with `code`.
+fn without_forms(code: u16, send: impl FnOnce() -> SendResult) -> (SendResult, Vec<Request>) {
+    let is_form = |request: &Request| request.url.ends_with("/runs/multipart");
+    with_backend(
+        move |request| Ok(status(if is_form(request) { 404 } else { code })),
+        send,
+    )
+}
+
+fn golden(name: &str, requests: &[Request]) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
+    let written = requests.iter().map(|request| {
+        let body = String::from_utf8(request.body.clone()).unwrap();
+        let body: Value =
+            serde_json::from_str(&body).unwrap_or_else(|_| body.split("\r\n").collect());
+        json!({"verb": request.verb, "url": request.url, "headers": request.headers, "body": body})
+    });
+    golden::check(&file, &written.collect()).unwrap();
+}
+
+#[test]
+fn recorded_events_give_exactly_these_requests() {
+    let (exporter, events) = (exporter(&json!({})), recorded());
+    let ok = || Ok(status(202));
+    golden(
+        "traces.json",
+        &answered(ok(), || exporter.send_spans(&events.spans)).1,
+    );
+    golden(
+        "scores.json",
+        &answered(ok(), || exporter.send_scores(&events.scores)).1,
+    );
+    golden(
+        "feedback.json",
+        &answered(ok(), || exporter.send_feedback(&events.feedback)).1,
+    );
+    golden(
+        "traces-batch.json",
+        &without_forms(202, || exporter.send_spans(&events.spans)).1,
+    );
+}
+
+/// What the strict fake says to our request, with the secret filled in.
+fn judged_by(fake: &kit::backend::langsmith::LangSmith, request: &Request) -> Response {
+    let mut headers = request.headers.clone();
+    if let Some(Auth::Header(name, _)) = &request.auth {
+        headers.push((name.clone(), fake.api_key.clone()));
+    }
+    let answer = fake.answer(&kit::backend::Request {
+        method: request.verb.to_owned(),
+        path: request
+            .url
+            .trim_start_matches("https://langsmith.test")
+            .to_owned(),
+        headers,
+        body: request.body.clone().into(),
+        ..kit::backend::Request::default()
+    });
+    assert!(
+        answer.refused.is_none() || matches!(answer.status, 404 | 409),
+        "{answer:?}"
+    );
+    status(answer.status)
+}
+
+#[test]
+fn the_strict_fake_takes_all_signals_and_a_second_delivery_of_each() {
+    let events = recorded();
+    for takes_forms in [true, false] {
+        let exporter = exporter(&json!({}));
+        let mut fake = kit::backend::langsmith::LangSmith::default();
+        fake.takes_forms = takes_forms;
+        let (results, requests) = with_backend(
+            move |request| Ok(judged_by(&fake, request)),
+            || {
+                let send = || {
+                    [
+                        exporter.send_spans(&events.spans),
+                        exporter.send_scores(&events.scores),
+                        exporter.send_feedback(&events.feedback),
+                    ]
+                };
+                (send(), send())
+            },
+        );
+        for result in results.0.iter().chain(&results.1) {
+            let is_delivered = match &result.outcome {
+                SendOutcome::AllItems(fate) => *fate == ItemResult::Delivered,
+                SendOutcome::PerItem(fates) => {
+                    fates.iter().all(|fate| *fate == ItemResult::Delivered)
+                }
+                _ => false,
+            };
+            assert!(is_delivered, "{result:?}");
+        }
+        let forms = requests
+            .iter()
+            .filter(|request| request.url.ends_with("/runs/multipart"))
+            .count();
+        assert_eq!(
+            forms,
+            if takes_forms { 6 } else { 1 },
+            "a server without forms is asked once"
+        );
+    }
+}
+
+#[test]
+fn requests_carry_the_key_the_workspace_and_own_headers() {
+    let exporter = exporter(&json!({"workspace_id": "w-1", "headers": {"x-extra": "yes"}}));
+    let (_, requests) = answered(Ok(status(202)), || exporter.send_spans(&recorded().spans));
+    let [request] = &requests[..] else {
+        panic!("one request")
+    };
+    assert_eq!(request.url, "https://langsmith.test/runs/multipart");
+    assert_eq!(
+        request.auth,
+        Some(Auth::Header(
+            "x-api-key".to_owned(),
+            "{secret:1}".to_owned()
+        ))
+    );
+    for (name, value) in [("x-tenant-id", "w-1"), ("x-extra", "yes")] {
+        assert!(
+            request
+                .headers
+                .contains(&(name.to_owned(), value.to_owned()))
+        );
+    }
+}
+
+fn outcome(result: &SendResult) -> &'static str {
+    match &result.outcome {
+        SendOutcome::AllItems(ItemResult::Delivered) => "delivered",
+        SendOutcome::AllItems(ItemResult::Retry(_)) => "retry",
+        SendOutcome::AllItems(ItemResult::Rejected(_)) => "rejected",
+        SendOutcome::Isolate(_) => "isolate",
+        SendOutcome::TooLarge => "too-large",
+        SendOutcome::Unauthorized(_) => "unauthorized",
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_reply_has_its_outcome() {
+    let events = recorded();
+    for (code, expected) in [
+        (200, "delivered"),
+        (202, "delivered"),
+        (409, "delivered"),
+        (400, "isolate"),
+        (401, "unauthorized"),
+        (403, "unauthorized"),
+        (408, "retry"),
+        (413, "too-large"),
+        (422, "isolate"),
+        (425, "retry"),
+        (429, "retry"),
+        (500, "retry"),
+        (503, "retry"),
+    ] {
+        let exporter = exporter(&json!({}));
+        let sends: [&dyn Fn() -> SendResult; 3] = [
+            &|| exporter.send_spans(&events.spans),
+            &|| exporter.send_scores(&events.scores),
+            &|| exporter.send_feedback(&events.feedback),
+        ];
+        for send in sends {
+            let (result, requests) = answered(Ok(status(code)), send);
+            assert_eq!((outcome(&result), requests.len()), (expected, 1), "{code}");
+        }
+        let (result, requests) = without_forms(code, || exporter.send_spans(&events.spans));
+        assert_eq!(
+            (outcome(&result), requests.len()),
+            (expected, 2),
+            "{code} without forms"
+        );
+    }
+    let (result, requests) = answered(Ok(status(404)), || {
+        exporter(&json!({})).send_spans(&events.spans)
+    });
+    assert_eq!(
+        (outcome(&result), requests.len()),
+        ("rejected", 2),
+        "neither endpoint is there"
+    );
+}
+
+#[test]
+fn without_forms_a_bad_piece_of_feedback_harms_no_other() {
+    let (exporter, events) = (exporter(&json!({})), recorded());
+    let mut count = 0;
+    let (result, requests) = with_backend(
+        move |request| {
+            count += 1;
+            let is_form = request.url.ends_with("/runs/multipart");
+            Ok(status(if is_form {
+                404
+            } else if count == 3 {
+                422
+            } else {
+                200
+            }))
+        },
+        || exporter.send_scores(&events.scores),
+    );
+    assert_eq!(requests.len(), 5);
+    let SendOutcome::PerItem(fates) = result.outcome else {
+        panic!("one fate an item")
+    };
+    assert!(matches!(fates[1], ItemResult::Rejected(_)));
+    assert_eq!(
+        fates
+            .iter()
+            .filter(|fate| **fate == ItemResult::Delivered)
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn a_limit_holds_this_signal_for_as_long_as_it_says_or_a_minute() {
+    let (exporter, events) = (exporter(&json!({})), recorded());
+    for (retry_after, seconds) in [(Some(Duration::from_secs(1800)), 1800), (None, 60)] {
+        let reply = Response {
+            retry_after,
+            ..status(429)
+        };
+        let (result, _) = answered(Ok(reply), || exporter.send_spans(&events.spans));
+        let delay = result.not_before.unwrap();
+        assert_eq!(
+            (delay.scope, delay.wait),
+            (DelayScope::ThisSignal, seconds * 1_000_000_000)
+        );
+    }
+    let (result, requests) = without_forms(429, || exporter.send_scores(&events.scores));
+    assert_eq!(
+        (requests.len(), result.not_before.unwrap().wait),
+        (2, 60_000_000_000)
+    );
+}
+
+#[test]
+fn scores_that_belong_nowhere_are_skipped_without_a_request() {
+    let line = r#"{"type":"score","score":{"scoreId":"s","timestamp":"2026-03-04T05:06:10.146Z","scorerId":"x","score":1}}"#;
+    let (result, requests) = answered(Ok(status(202)), || {
+        exporter(&json!({})).send_scores(&batches(line).scores)
+    });
+    assert!(requests.is_empty());
+    let SendOutcome::PerItem(fates) = result.outcome else {
+        panic!("one fate an item")
+    };
+    assert!(matches!(fates[0], ItemResult::Skipped(_)));
+}
+
+#[test]
+fn no_connection_keeps_everything_and_a_missing_grant_pauses() {
+    let (exporter, events) = (exporter(&json!({})), recorded());
+    let unreachable = Err(HttpError::Unreachable("connection refused".to_owned()));
+    let (result, _) = answered(unreachable, || exporter.send_feedback(&events.feedback));
+    assert_eq!(outcome(&result), "retry");
+    let denied = Err(HttpError::Denied("no grant".to_owned()));
+    let (result, _) = answered(denied, || exporter.send_spans(&events.spans));
+    assert_eq!(outcome(&result), "unauthorized");
+}

@@ -1,0 +1,52 @@
+//! What a start waits for, and what it does not.
+
+use e2e::{Config, lines, run};
+use kit::backend::Backend;
+use kit::backend::langfuse::{Langfuse, SPAN};
+use kit::client::Outgoing;
+use kit::components;
+use kit::fixtures::{bench_spans, ndjson};
+
+const COUNT: usize = 20;
+
+#[tokio::test]
+async fn a_big_component_compiles_beside_the_others_and_misses_nothing() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let backend = Backend::start(Langfuse::default()).await?;
+    let big = dir.path().join("big.wasm");
+    components::ballast(&components::exporter("langfuse")?, 12, &big)?;
+    let fake = Langfuse::default();
+    let settings = format!(
+        "base_url: \"{}\", public_key: \"{}\", secret_key: \"{}\"",
+        backend.url(),
+        fake.public_key,
+        fake.secret_key
+    );
+    let output = dir.path().join("events.ndjson");
+    let config = Config::new()
+        .json("json", &output)?
+        .exporter("langfuse/big", &big, &settings);
+    let host = run(&config)?.start().await?;
+    assert_eq!(
+        host.send_events(ndjson(&bench_spans(COUNT as u64, 1_300)))
+            .await?
+            .status,
+        200
+    );
+    let ready = host.send(Outgoing::get("/readyz")).await?;
+    let exporters = ready.json()?["exporters"].clone();
+    assert_eq!(ready.status, 200, "{}", ready.text());
+    assert!(exporters["json"].is_string(), "{exporters}");
+    assert!(
+        exporters["langfuse/big"].is_null(),
+        "it was compiled before the host was ready: {exporters}"
+    );
+    backend.wait_for_stored(SPAN, COUNT).await?;
+    let finished = host.terminate().await?;
+    finished.expect_code(0)?;
+    assert_eq!(lines(&output)?.len(), COUNT);
+    assert_eq!(backend.stored(SPAN).len(), COUNT);
+    let report = e2e::accounts(&finished)?;
+    assert_eq!(report.of("langfuse/big", "traces")?.delivered, COUNT as u64);
+    Ok(())
+}
