@@ -3,6 +3,7 @@
 //! `cargo bench -p mastra-host --bench queue [-- directory]`
 
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a benchmark prints, and ends at the first surprise"

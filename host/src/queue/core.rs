@@ -146,7 +146,7 @@ impl<E: Stored> Core<E> {
                 *group.repeated.get_mut(event.signal()) += 1;
             } else if let Some(total) = group.totals.get_mut(event.kind as usize) {
                 total.items += 1;
-                total.bytes += event.size_bytes() as u64;
+                total.bytes += event.size_bytes();
             }
             is_new
         });

@@ -15,6 +15,7 @@ use crate::queue::tests::{
 };
 
 mod faults;
+mod killed;
 
 /// Small segments, so that few events make many of them.
 fn settings() -> DurableQueueSettings {

@@ -135,7 +135,10 @@ impl Writer {
         self.begin();
         let _answered = self.commit();
         self.sync_rest();
-        drop(self.lock);
+        // Said, not left to the close: a process that is just being started has a copy of the handle until it runs.
+        if let Err(cause) = self.lock.unlock() {
+            error!(%cause, "The queue's directory stays locked until this process ends.");
+        }
         for waiting in self.on_end {
             let _gone = waiting.send(());
         }
