@@ -84,7 +84,9 @@ pub struct DataDirArg {
 
 /// `dlq ls`, `replay`, `export`, `purge`: which letters.
 #[derive(Debug, Args)]
-#[command(after_help = "Everything that is named must hold. `replay` and `purge` want at least one, or --all.")]
+#[command(
+    after_help = "Everything that is named must hold. `replay` and `purge` want at least one, or --all."
+)]
 pub struct DlqArgs {
     /// These letters alone
     #[arg(value_name = "ID")]
@@ -399,7 +401,9 @@ mod tests {
             "mastra-host inspect a.wasm --output markdown",
             "mastra-host validate",
             "mastra-host plugin approve",
-            "mastra-host dlq ls",
+            "mastra-host dlq",
+            "mastra-host dlq show",
+            "mastra-host queue forget",
         ] {
             let error = Cli::try_parse_from(line.split_whitespace()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -47,7 +47,10 @@ fn forget(args: &QueueForgetArgs, ctx: &mut Context<'_>) -> Exit {
             .map(|account| account.dropped.by(DropReason::Forgotten))
             .sum();
         ctx.print(&match output {
-            Output::Human => format!("Forgot {exporter} and {}.\n", count(dropped, "waiting event")),
+            Output::Human => format!(
+                "Forgot {exporter} and {}.\n",
+                count(dropped, "waiting event")
+            ),
             Output::Json => line(&json!({ "forgotten": exporter, "dropped": dropped })),
         });
         Ok(Exit::Fine)

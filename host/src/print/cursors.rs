@@ -12,15 +12,26 @@ pub fn human(cursors: &[CursorInfo], look: Look) -> String {
     if cursors.is_empty() {
         return "No exporters.\n".to_owned();
     }
-    let mut table = table(look, &["exporter", "waiting", "bytes", "oldest", "not run since"]);
+    let mut table = table(
+        look,
+        &["exporter", "waiting", "bytes", "oldest", "not run since"],
+    );
     for cursor in cursors {
         let oldest = cursor.report.oldest_received_at;
         table.add_row(vec![
             cell(look, Tone::Strong, &cursor.exporter),
             number_cell(look, Tone::Plain, waiting(cursor)),
             number_cell(look, Tone::Plain, cursor.report.lag_bytes),
-            cell(look, Tone::Plain, &oldest.map_or_else(|| "–".to_owned(), time)),
-            cell(look, Tone::Plain, &cursor.absent_since.map_or_else(|| "–".to_owned(), time)),
+            cell(
+                look,
+                Tone::Plain,
+                &oldest.map_or_else(|| "–".to_owned(), time),
+            ),
+            cell(
+                look,
+                Tone::Plain,
+                &cursor.absent_since.map_or_else(|| "–".to_owned(), time),
+            ),
         ]);
     }
     finish(&table)

@@ -90,7 +90,11 @@ pub fn one(id: u64, letter: &DeadLetter, look: Look) -> String {
         ("reason", letter.reason.to_string()),
     ];
     for (label, fact) in facts {
-        let _ = writeln!(text, "{} {fact}", look.paint(Tone::Dim, &format!("{label:>9}")));
+        let _ = writeln!(
+            text,
+            "{} {fact}",
+            look.paint(Tone::Dim, &format!("{label:>9}"))
+        );
     }
     let payload = serde_json::from_slice::<Value>(&letter.payload)
         .ok()

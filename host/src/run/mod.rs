@@ -29,6 +29,7 @@ use crate::config::select::Planned;
 use crate::config::{Config, ExporterId, HttpReceiver};
 use crate::deliver::Delivery;
 use crate::event::signal_set::SignalSet;
+use crate::event::span_phases::SpanPhases;
 use crate::http::hop::{HOP_HEADER, HopTrail};
 use crate::plugin::{Component, Pool};
 use crate::print::report::{InputCounts, RunReport};
@@ -39,7 +40,7 @@ use crate::receive::counts::Counts;
 use crate::receive::dead_letter::Ring;
 use crate::receive::limits::Limits;
 use crate::receive::{self, Receiver};
-use crate::route::{Route, SpanPhases};
+use crate::route::Route;
 
 pub use exporter::StartError;
 pub use intake::QueueIntake;
