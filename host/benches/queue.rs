@@ -25,11 +25,12 @@ use bytes::Bytes;
 use mastra_host::deliver::dead_letter::MemoryDeadLetters;
 use mastra_host::deliver::source::{Cursor, Fate, Settlement, TakeLimits, Tokens};
 use mastra_host::event::signal_set::SignalSet;
+use mastra_host::event::span_phases::SpanPhases;
 use mastra_host::event::{Event, EventKind, Signal, Source};
 use mastra_host::queue::durable::{DurableQueue, DurableQueueSettings};
 use mastra_host::queue::memory::{MemoryQueue, MemoryQueueSettings};
 use mastra_host::queue::{CursorOptions, OnFull, Queue, QueueError, StartAt};
-use mastra_host::route::{Route, SpanPhases};
+use mastra_host::route::Route;
 
 const SENDERS: u64 = 64;
 const GROUP: u64 = 20;

@@ -235,7 +235,7 @@ fn sending_queue(mut section: Section<'_>, problems: &Problems) -> SendingQueue 
             section.place("max_disk"),
             &section.path_of("max_disk"),
             format!("{} is too little", show_size(max_disk_bytes)),
-            &format!(
+            format!(
                 "write at least {}",
                 show_size(defaults::LEAST_QUEUE_DISK_BYTES)
             ),

@@ -258,8 +258,10 @@ impl Host {
 impl Host {
     /// An instance that is still in a call is not waited for: its events are queued.
     async fn shut_pools(&self) {
-        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
-        let pools: Vec<Pool> = pools.values().cloned().collect();
+        let pools: Vec<Pool> = {
+            let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+            pools.values().cloned().collect()
+        };
         let mut pools: JoinSet<()> = pools
             .into_iter()
             .map(|pool| async move { pool.shutdown().await })

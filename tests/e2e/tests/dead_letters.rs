@@ -1,5 +1,10 @@
 //! What was given up is kept, can be looked at, and can be sent again.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "`Value[key]` answers null for what is not there"
+)]
+
 use std::path::Path;
 
 use e2e::{Config, accounts, run};

@@ -100,6 +100,9 @@ struct Terms {
     max_wire_bytes: usize,
 }
 
+/// What no schema can say, and what is stored of a good body.
+type Check = fn(&Value) -> Result<Vec<Stored>, String>;
+
 impl Datadog {
     fn admit(&self, request: &Request, terms: &Terms) -> Result<Value, Answer> {
         if request.method != "POST" {
@@ -171,7 +174,7 @@ impl Datadog {
         let schemas = SCHEMAS
             .as_ref()
             .map_err(|error| bad(format!("a schema is broken: {error:#}")))?;
-        let (schema, check): (&Schema, fn(&Value) -> Result<Vec<Stored>, String>) = match path {
+        let (schema, check): (&Schema, Check) = match path {
             SPANS => (&schemas.spans, spans),
             EVALUATIONS => (&schemas.evaluations, evaluations),
             LOGS => (&schemas.logs, logs),
