@@ -38,6 +38,9 @@ const SYNC_DELAY: Duration = Duration::from_millis(100);
 /// How often it is looked for what has grown too old.
 const TICK: Duration = Duration::from_secs(5);
 
+/// How many segments later what is left of one counts as stragglers.
+const STRAGGLER_SEGMENTS: u32 = 3;
+
 /// A write takes no further commands beyond this.
 pub(super) const FRAME_BYTES: u64 = 8 << 20;
 
@@ -713,8 +716,10 @@ impl Writer {
         self.remove_free_segments();
         let straggling = {
             let state = self.inner.lock();
+            // What is young is mostly settled in a moment, and then costs nothing.
             let is_straggling = |(number, segment): &(&u32, &Segment)| {
-                **number != self.active.number && state.needed(**number).bytes < segment.length / 8
+                **number + STRAGGLER_SEGMENTS <= self.active.number
+                    && state.needed(**number).bytes < segment.length / 8
             };
             state
                 .segments
