@@ -26,7 +26,7 @@ demo: build ## Watch recorded agent events travel to a local recording server.
 test: build ## Run all tests that need no network.
 	MASTRA_HOST_BIN=target/release/mastra-host $(CARGO_TEST) --workspace --exclude peers --exclude bench --lib --bins --tests
 
-test-peers: build ## Run the tests against official clients (npm).
+test-peers: build ## Run the tests against the official clients (npm).
 	cd tests/peers && npm ci --no-audit --no-fund
 	MASTRA_HOST_BIN=target/release/mastra-host $(CARGO_TEST) -p peers
 

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::units::{DURATION_FIX, parse_duration};
 use crate::config::{Endpoint, defaults};
+use crate::event::Signal;
 
 /// Receives the telemetry of AI agents once, keeps it safe, and delivers it to every backend.
 #[derive(Debug, Parser)]
@@ -41,6 +42,127 @@ pub enum Command {
     /// List and approve the components of the plugins directory.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Look at events that were given up, and send them again. The host must not run.
+    #[command(subcommand)]
+    Dlq(DlqCommand),
+    /// Look at what waits for which exporter. The host must not run.
+    #[command(subcommand)]
+    Queue(QueueCommand),
+}
+
+/// `dlq ...`
+#[derive(Debug, Subcommand)]
+pub enum DlqCommand {
+    /// List dead letters.
+    Ls(DlqArgs),
+    /// Show one dead letter with its payload.
+    Show(DlqShowArgs),
+    /// Let dead letters wait again for their exporter; the next run delivers them.
+    Replay(DlqArgs),
+    /// Write dead letters as NDJSON to stdout.
+    Export(DlqArgs),
+    /// Remove dead letters.
+    Purge(DlqArgs),
+}
+
+/// `queue ...`
+#[derive(Debug, Subcommand)]
+pub enum QueueCommand {
+    /// List exporters with what waits for them.
+    Ls(QueueLsArgs),
+    /// Remove an exporter's place, and let go of what waits for it.
+    Forget(QueueForgetArgs),
+}
+
+/// Where the host's own files are.
+#[derive(Clone, Debug, Args)]
+pub struct DataDirArg {
+    /// Directory of the host's own files
+    #[arg(long = "data-dir", value_name = "DIR", default_value = defaults::STORAGE_DIRECTORY)]
+    pub data_dir: PathBuf,
+}
+
+/// `dlq ls`, `replay`, `export`, `purge`: which letters.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Everything that is named must hold. `replay` and `purge` want at least one, or --all."
+)]
+pub struct DlqArgs {
+    /// These letters alone
+    #[arg(value_name = "ID")]
+    pub ids: Vec<u64>,
+
+    /// Given up by this exporter
+    #[arg(long, value_name = "ID")]
+    pub exporter: Option<String>,
+
+    /// Refused by this receiver
+    #[arg(long, value_name = "NAME")]
+    pub receiver: Option<String>,
+
+    /// Of this signal
+    #[arg(long, value_name = "SIGNAL", value_parser = signal)]
+    pub signal: Option<Signal>,
+
+    /// The reason contains this
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub data_dir: DataDirArg,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArg,
+}
+
+/// `dlq show`
+#[derive(Debug, Args)]
+pub struct DlqShowArgs {
+    /// The letter
+    #[arg(value_name = "ID")]
+    pub id: u64,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub data_dir: DataDirArg,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArg,
+}
+
+/// `queue ls`
+#[derive(Debug, Args)]
+pub struct QueueLsArgs {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub data_dir: DataDirArg,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArg,
+}
+
+/// `queue forget`
+#[derive(Debug, Args)]
+pub struct QueueForgetArgs {
+    /// The exporter
+    #[arg(value_name = "EXPORTER")]
+    pub exporter: String,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub data_dir: DataDirArg,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArg,
 }
 
 /// `plugin ...`
@@ -214,6 +336,13 @@ pub enum LogFormat {
     Json,
 }
 
+fn signal(text: &str) -> Result<Signal, String> {
+    Signal::ALL
+        .into_iter()
+        .find(|signal| signal.name() == text)
+        .ok_or_else(|| "one of traces, logs, metrics, scores, feedback".to_owned())
+}
+
 /// A duration; a plain number counts as seconds.
 fn timeout(text: &str) -> Result<Duration, String> {
     let seconds = || {
@@ -272,7 +401,9 @@ mod tests {
             "mastra-host inspect a.wasm --output markdown",
             "mastra-host validate",
             "mastra-host plugin approve",
-            "mastra-host dlq ls",
+            "mastra-host dlq",
+            "mastra-host dlq show",
+            "mastra-host queue forget",
         ] {
             let error = Cli::try_parse_from(line.split_whitespace()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");

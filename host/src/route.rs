@@ -7,26 +7,7 @@
 
 use crate::event::EventKind;
 use crate::event::signal_set::SignalSet;
-
-/// The span events that a component asks for (`lifecycle.span-phases`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpanPhases {
-    /// `span_started`
-    pub started: bool,
-    /// `span_updated`
-    pub updated: bool,
-    /// `span_ended`
-    pub ended: bool,
-}
-
-impl SpanPhases {
-    /// Every phase.
-    pub const ALL: Self = Self {
-        started: true,
-        updated: true,
-        ended: true,
-    };
-}
+use crate::event::span_phases::SpanPhases;
 
 /// What is to be done with an event for one exporter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,12 @@
 //! The commands, one file each. They take components through [`Components`] and write to the streams that they are
 //! given, so that tests run them without the engine and look at what a user would see.
 
+mod data;
+pub mod dlq;
 pub mod inspect;
 pub mod matrix;
 pub mod plugin;
+pub mod queue;
 pub mod run;
 pub mod validate;
 
@@ -81,6 +84,8 @@ pub fn execute(
         Command::Matrix(args) => matrix::run(args, ctx),
         Command::Validate(args) => validate::run(args, ctx),
         Command::Plugin(command) => plugin::run(command, ctx),
+        Command::Dlq(command) => dlq::run(command, ctx),
+        Command::Queue(command) => queue::run(command, ctx),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod keys;
 pub mod per_signal;
 pub mod records;
 pub mod signal_set;
+pub mod span_phases;
 #[cfg(test)]
 mod tests;
 pub mod time;

@@ -13,8 +13,8 @@ use super::load_error::LoadError;
 use crate::config::component::Grouping;
 use crate::event::Signal;
 use crate::event::signal_set::SignalSet;
+use crate::event::span_phases::SpanPhases;
 use crate::http::grant::HostRequest;
-use crate::route::SpanPhases;
 
 /// `lifecycle.description`, checked.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,9 @@
 //!
 //! Colour and drawing only on a terminal, and never with `NO_COLOR`. Called by `commands`.
 
+pub mod cursors;
 pub mod inspect;
+pub mod letters;
 pub mod matrix;
 pub mod plugins;
 pub mod problems;

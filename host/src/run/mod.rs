@@ -8,6 +8,7 @@ pub mod components;
 mod exporter;
 mod intake;
 mod pages;
+mod refused;
 mod report;
 pub mod store;
 
@@ -29,6 +30,7 @@ use crate::config::select::Planned;
 use crate::config::{Config, ExporterId, HttpReceiver};
 use crate::deliver::Delivery;
 use crate::event::signal_set::SignalSet;
+use crate::event::span_phases::SpanPhases;
 use crate::http::hop::{HOP_HEADER, HopTrail};
 use crate::plugin::{Component, Pool};
 use crate::print::report::{InputCounts, RunReport};
@@ -36,13 +38,13 @@ use crate::queue::any::AnyQueue;
 use crate::queue::{CursorOptions, OnFull, Queue as _, QueueError, StartAt};
 use crate::receive::auth::Tokens;
 use crate::receive::counts::Counts;
-use crate::receive::dead_letter::Ring;
 use crate::receive::limits::Limits;
 use crate::receive::{self, Receiver};
-use crate::route::{Route, SpanPhases};
+use crate::route::Route;
 
 pub use exporter::StartError;
 pub use intake::QueueIntake;
+pub use refused::Refused;
 
 use pages::Pages;
 
@@ -67,7 +69,7 @@ pub struct Host {
     delivery: Arc<Mutex<Delivery>>,
     pools: Arc<Pools>,
     exporters: exporter::Shared,
-    refused: Arc<Ring>,
+    refused: Arc<Refused>,
     counts: Arc<Counts>,
     started: Instant,
 }
@@ -105,12 +107,13 @@ impl Host {
         if !failures.is_empty() {
             return Err(failures);
         }
+        let refused = Arc::new(Refused::new(&queue));
         Ok(Self {
             queue,
             delivery: Arc::new(Mutex::new(delivery)),
             pools: Arc::new(RwLock::new(pools)),
             exporters: shared,
-            refused: Arc::new(Ring::default()),
+            refused,
             counts: Arc::new(Counts::default()),
             started: Instant::now(),
         })
@@ -210,7 +213,7 @@ impl Host {
 
     /// Where refused items of an input go.
     #[must_use]
-    pub fn refused(&self) -> Arc<Ring> {
+    pub fn refused(&self) -> Arc<Refused> {
         Arc::clone(&self.refused)
     }
 
@@ -231,6 +234,7 @@ impl Host {
     pub async fn stop(self, input: InputCounts) -> RunReport {
         let statuses = self.delivery.lock().await.stop().await;
         self.shut_pools().await;
+        self.refused.finish().await;
         self.queue.shut_down().await;
         let report = report::of_run(&self.queue.report(), input, self.started.elapsed());
         for (exporter, signals) in &report.exporters {

@@ -57,7 +57,9 @@ async fn bodies_are_signed_and_templates_filled_in_by_signal() -> anyhow::Result
     })
     .await?;
     let extra = ", gzip: true, signing_secret: \"a signing key\", headers: {x-batch: \"{{count}} of {{signal}}\"}";
-    let config = config(&backend, extra)?.with("signals: [feedback]");
+    let config = config(&backend, extra)?
+        .with("signals: [feedback]")
+        .with("http: {compression: always}");
     let finished = run_with_input(&config, recorded_events()?)?
         .finish()
         .await?;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::per_signal::PerSignal;
 use crate::event::signal_set::SignalSet;
+use crate::event::span_phases::SpanPhases;
 use crate::event::{EventKind, Signal};
 use crate::queue::accounts::{Account, DropReason};
 use crate::queue::core::{DropNote, Group};
@@ -16,7 +17,7 @@ use crate::queue::cursor::{CursorState, SavedReader};
 use crate::queue::log::SEQUENCE_END;
 use crate::queue::ranges::RangeSet;
 use crate::queue::{CursorOptions, OnFull, StartAt};
-use crate::route::{Decision, Route, SpanPhases};
+use crate::route::{Decision, Route};
 
 /// Half-open ranges, rising.
 type Ranges = Vec<(u64, u64)>;

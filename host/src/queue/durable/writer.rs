@@ -8,6 +8,9 @@
 //!   fails nothing is known of what is on the disk: the queue writes nothing more until it is opened again, which writes
 //!   the last segment anew.
 
+mod apply;
+mod upkeep;
+
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,15 +34,13 @@ use crate::event::{Event, Signal};
 use crate::queue::accounts::DropReason;
 use crate::queue::core::Bounds;
 use crate::queue::{Appended, QueueError};
+use apply::{add_now, lost_event, settle_now, taken_ranges};
 
 /// How long a settlement that is written waits for its sync.
 const SYNC_DELAY: Duration = Duration::from_millis(100);
 
 /// How often it is looked for what has grown too old.
 const TICK: Duration = Duration::from_secs(5);
-
-/// How many segments later what is left of one counts as stragglers.
-const STRAGGLER_SEGMENTS: u32 = 3;
 
 /// A write takes no further commands beyond this.
 pub(super) const FRAME_BYTES: u64 = 8 << 20;
@@ -547,264 +548,18 @@ impl Writer {
         }
         self.sync()
     }
-
-    /// Seals the segment and begins the next with a snapshot.
-    pub(super) fn rotate(&mut self) -> Result<(), String> {
-        if self.inner.lock().broken.is_some() {
-            return Ok(());
-        }
-        self.sync()?;
-        self.write_keys();
-        let number = self.active.number + 1;
-        let (active, segment) = {
-            let state = self.inner.lock();
-            new_segment(&*self.files, &self.directory, number, &state)
-                .map_err(|error| error.to_string())?
-        };
-        self.inner.lock().segments.insert(number, segment);
-        self.active = active;
-        // The snapshot has them.
-        self.carry.clear();
-        Ok(())
-    }
-
-    /// Keys outlive their segment, as long as the repeat window lasts.
-    fn write_keys(&mut self) {
-        let keys = std::mem::take(&mut self.keys);
-        let Some(latest) = keys.iter().map(|(received_at, _)| *received_at).max() else {
-            return;
-        };
-        let path = numbered(&self.directory, self.active.number, KEYS);
-        let bytes = super::recover::keys_to_bytes(&keys);
-        let written = self
-            .files
-            .create(&path)
-            .and_then(|file| file.write_at(&bytes, 0));
-        if let Err(cause) = written {
-            error!(%cause, "Repeats of some events will not be known after a restart.");
-        }
-        self.key_files
-            .push_back((self.active.number, keys.len(), latest));
-        self.expire_keys(unix_nanos_now());
-    }
-
-    /// Removes key files that are too old or too many.
-    fn expire_keys(&mut self, now: u64) {
-        let settings = &self.inner.settings;
-        let window = u64::try_from(settings.repeat_window.as_nanos()).unwrap_or(u64::MAX);
-        let mut keys: usize = self.key_files.iter().map(|(_, keys, _)| keys).sum();
-        while let Some(&(number, count, latest)) = self.key_files.front()
-            && (latest < now.saturating_sub(window) || keys - count >= settings.repeat_entries)
-        {
-            self.key_files.pop_front();
-            keys -= count;
-            let _kept_longer = self.files.remove(&numbered(&self.directory, number, KEYS));
-        }
-    }
-
-    /// Forgets cursors and dead letters that are too old, and makes the reserve anew.
-    pub(super) fn expire(&mut self, now: u64) {
-        self.expire_keys(now);
-        self.retire(now);
-        self.trim_letters(now);
-        if !self.has_reserve && self.inner.lock().broken.is_none() {
-            self.has_reserve = make_reserve(&*self.files, &self.directory);
-        }
-    }
-
-    fn retire(&mut self, now: u64) {
-        let keep = u64::try_from(self.inner.settings.retire_after.as_nanos()).unwrap_or(u64::MAX);
-        let retired: Vec<Arc<str>> = {
-            let state = self.inner.lock();
-            let is_old = |since: &u64| now.saturating_sub(*since) > keep;
-            let old = state.absent.iter().filter(|(_, since)| is_old(since));
-            old.map(|(exporter, _)| Arc::clone(exporter)).collect()
-        };
-        for exporter in retired {
-            match self.forget(&exporter) {
-                Ok(_) => info!(
-                    exporter = &*exporter,
-                    "Forgot an exporter that was removed."
-                ),
-                Err(error) => {
-                    error!(%error, exporter = &*exporter, "Could not forget an exporter that was removed.")
-                }
-            }
-        }
-    }
-
-    /// Forgets a cursor.
-    pub(super) fn forget(
-        &mut self,
-        exporter: &str,
-    ) -> Result<crate::queue::accounts::ExporterAccounts, QueueError> {
-        let accounts = {
-            let mut state = self.inner.lock();
-            let (accounts, freed) = state.core.forget(exporter)?;
-            state.absent.remove(exporter);
-            state.uncached(&freed);
-            accounts
-        };
-        let change = Change::Forget {
-            exporter: exporter.to_owned(),
-        };
-        self.write_change(&change)
-            .map_err(|cause| QueueError::Store { cause })?;
-        Ok(accounts)
-    }
-
-    /// Lets go of dead letters beyond the bounds.
-    fn trim_letters(&mut self, now: u64) {
-        let settings = &self.inner.settings;
-        let age = u64::try_from(settings.dead_letter_age.as_nanos()).unwrap_or(u64::MAX);
-        let bound = settings.dead_letter_bytes;
-        let surplus = self
-            .inner
-            .lock()
-            .letters
-            .surplus(bound, now.saturating_sub(age));
-        if !surplus.is_empty() {
-            let change = self
-                .letters_gone(&surplus, Some(DropReason::DeadLettersFull))
-                .1;
-            self.carry.push(change);
-        }
-    }
-
-    /// Takes letters out and counts them. Without a reason their exporter's account is the caller's to mend.
-    pub(super) fn letters_gone(
-        &mut self,
-        ids: &[u64],
-        reason: Option<DropReason>,
-    ) -> (Vec<Letter>, Change) {
-        let mut state = self.inner.lock();
-        let mut gone = Vec::new();
-        let mut counts = Vec::new();
-        for id in ids {
-            let Some(letter) = state.letters.remove(*id) else {
-                continue;
-            };
-            if let (crate::deliver::dead_letter::Origin::Exporter(exporter), Some(kind)) =
-                (&letter.info.origin, letter.info.kind)
-                && let Some(entry) = state.core.cursors.get_mut(exporter)
-            {
-                if let Some(reason) = reason {
-                    entry.state.count_evicted(kind.signal(), 1, reason);
-                }
-                counts.push((
-                    exporter.to_string(),
-                    kind.signal().name().to_owned(),
-                    reason.map(|reason| reason.name().to_owned()),
-                    1,
-                ));
-            }
-            gone.push(letter);
-        }
-        let ids = gone
-            .iter()
-            .map(|letter| (letter.info.id, letter.info.id + 1));
-        let change = Change::LettersGone {
-            ids: ids.collect(),
-            counts,
-        };
-        (gone, change)
-    }
-
-    /// After every write: letters within bounds, segments that nobody needs removed, stragglers moved aside.
-    pub(super) fn reclaim(&mut self) {
-        self.trim_letters(unix_nanos_now());
-        self.remove_free_segments();
-        let straggling = {
-            let state = self.inner.lock();
-            // What is young is mostly settled in a moment, and then costs nothing.
-            let is_straggling = |(number, segment): &(&u32, &Segment)| {
-                **number + STRAGGLER_SEGMENTS <= self.active.number
-                    && state.needed(**number).bytes < segment.length / 8
-            };
-            state
-                .segments
-                .iter()
-                .find(is_straggling)
-                .map(|(number, _)| *number)
-        };
-        if let Some(number) = straggling
-            && let Err(cause) = self.move_aside(number)
-        {
-            error!(cause, "The queue could not move its stragglers aside.");
-        }
-    }
 }
 
-fn taken_ranges(state: &mut State, settled: &Settled) -> Result<Vec<(u64, u64)>, CursorError> {
-    let (cursor, _) = state.core.current(&settled.exporter, settled.generation)?;
-    let tokens = settled.settlement.parts.iter().map(|(tokens, _)| *tokens);
-    cursor
-        .taken_ranges(settled.settlement.signal, tokens)
-        .map_err(|token| CursorError::NotTaken {
-            exporter: settled.exporter.to_string(),
-            token,
-        })
-}
-
-fn settle_now(
-    state: &mut State,
-    settled: &Settled,
-    garbage: &mut Vec<Place>,
-) -> Result<(), CursorError> {
-    let ranges = taken_ranges(state, settled)?;
-    let (cursor, log) = state.core.current(&settled.exporter, settled.generation)?;
-    garbage.extend(cursor.settle(log, &settled.settlement, &ranges, |_, _, _, _| {}));
-    Ok(())
-}
-
-fn add_now(
-    state: &mut State,
-    group: crate::queue::core::Group,
-    places: Vec<Place>,
-    base: u32,
-    cache_bytes: u64,
-) -> Appended {
-    let appended = Appended {
-        accepted: group.events.len() as u64,
-        repeated: group.repeated.iter().map(|(_, events)| events).sum(),
-    };
-    let mut fresh = Vec::with_capacity(places.len());
-    let mut places = places.into_iter();
-    state.core.add(group, |event, sequence| {
-        fresh.push((event.signal(), sequence, event.size_bytes() as u64));
-        let mut place = places.next().unwrap_or_else(|| unwritten(&event));
-        place.offset = place.offset.saturating_add(base);
-        place
-    });
-    for (signal, sequence, size) in fresh {
-        state.cached(signal, sequence, size, cache_bytes);
+/// Sets room aside; false if there is none.
+pub(super) fn make_reserve(files: &dyn Files, directory: &std::path::Path) -> bool {
+    let path = directory.join(RESERVE);
+    let made = files
+        .create(&path)
+        .and_then(|file| file.write_at(&vec![0; RESERVE_BYTES], 0));
+    if made.is_err() {
+        let _none = files.remove(&path);
     }
-    appended
-}
-
-/// There is a place for every event that is added; this one would read as corrupt.
-fn unwritten(event: &Arc<Event>) -> Place {
-    Place {
-        received_at: event.received_at,
-        lane: event.lane,
-        segment: 0,
-        offset: 0,
-        length: 0,
-        size: u32::try_from(event.size_bytes()).unwrap_or(u32::MAX),
-        kind: event.kind,
-        cached: Some(Arc::clone(event)),
-    }
-}
-
-fn lost_event(place: &Place) -> Event {
-    Event {
-        kind: place.kind,
-        payload: bytes::Bytes::new(),
-        received_at: place.received_at,
-        source: Arc::default(),
-        repeat_key: 0,
-        lane: place.lane,
-    }
+    made.is_ok()
 }
 
 /// Makes a segment with a snapshot at its front, on the disk.
@@ -840,16 +595,4 @@ pub(super) fn new_segment(
         length,
     };
     Ok((active, segment))
-}
-
-/// Sets room aside; false if there is none.
-pub(super) fn make_reserve(files: &dyn Files, directory: &std::path::Path) -> bool {
-    let path = directory.join(RESERVE);
-    let made = files
-        .create(&path)
-        .and_then(|file| file.write_at(&vec![0; RESERVE_BYTES], 0));
-    if made.is_err() {
-        let _none = files.remove(&path);
-    }
-    made.is_ok()
 }

@@ -13,9 +13,10 @@ use super::{Appended, CursorOptions, OnFull, Queue, QueueError, StartAt};
 use crate::deliver::source::{Cursor, CursorError, Fate, Settlement, TakeLimits, Tokens, Waiting};
 use crate::event::per_signal::PerSignal;
 use crate::event::signal_set::SignalSet;
+use crate::event::span_phases::SpanPhases;
 use crate::event::{Event, EventKind, Signal};
 use crate::plugin::guest::BatchItem;
-use crate::route::{Route, SpanPhases};
+use crate::route::Route;
 
 pub(crate) mod model;
 

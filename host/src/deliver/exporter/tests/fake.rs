@@ -8,12 +8,13 @@ use bytes::Bytes;
 use super::*;
 use crate::deliver::Delivery;
 use crate::deliver::dead_letter::MemoryDeadLetters;
+use crate::event::span_phases::SpanPhases;
 use crate::event::{Event, EventKind};
 use crate::plugin::outcome::{ItemResult, SendOutcome};
 use crate::queue::accounts::Account;
 use crate::queue::memory::{MemoryQueue, MemoryQueueSettings};
 use crate::queue::{CursorOptions, OnFull, Queue, StartAt};
-use crate::route::{Route, SpanPhases};
+use crate::route::Route;
 
 /// How the component answers a call.
 pub(super) enum Reply {

@@ -2,9 +2,10 @@
 
 use super::fake::*;
 use super::*;
+use crate::event::span_phases::SpanPhases;
 use crate::plugin::outcome::{ItemResult, SendOutcome};
 use crate::queue::{CursorOptions, OnFull, Queue, StartAt};
-use crate::route::{Route, SpanPhases};
+use crate::route::Route;
 
 fn delivered_after(wait: Duration) -> Reply {
     Reply::After(
