@@ -144,27 +144,20 @@ impl Writer {
         let (Some(segment), None) = (self.segment(number), self.inner.lock().broken.clone()) else {
             return Ok(());
         };
-        let mut bytes = vec![0; usize::try_from(segment.length).unwrap_or(0)];
         let (events, letters) = self.needed_of(number);
-        if !(events.is_empty() && letters.is_empty()) {
-            segment
-                .file
-                .read_at(&mut bytes, 0)
-                .map_err(|error| error.to_string())?;
-        }
         let mut out = Vec::new();
         let (salt, base) = (self.active.salt, self.active.length);
         let place_of = |offset: usize| u32::try_from(base + offset as u64).unwrap_or(u32::MAX);
         let (mut moved, mut lost) = (Vec::new(), Vec::new());
         for (signal, sequence, place) in events {
-            match copy(&bytes, place.offset, &segment, salt, &mut out) {
+            match copy(&segment, place.offset, place.length, salt, &mut out)? {
                 Some(offset) => moved.push((signal, sequence, place_of(offset))),
                 None => lost.push((signal, sequence)),
             }
         }
         let mut moved_letters = Vec::new();
         for mut letter in letters {
-            if let Some(offset) = copy(&bytes, letter.offset, &segment, salt, &mut out) {
+            if let Some(offset) = copy(&segment, letter.offset, letter.length, salt, &mut out)? {
                 letter.segment = self.active.number;
                 letter.offset = place_of(offset);
                 moved_letters.push(letter);
@@ -246,9 +239,18 @@ impl Writer {
     }
 }
 
-/// Copies the record at an offset of a segment; where it is in `out` now, or nothing if it does not hold.
-fn copy(bytes: &[u8], offset: u32, from: &Segment, salt: u64, out: &mut Vec<u8>) -> Option<usize> {
-    let (record, _) = format::read_record(bytes.get(usize::try_from(offset).ok()?..)?, from.salt)?;
+/// Copies a segment's record; where it is in `out` now, or nothing if it does not hold.
+fn copy(
+    from: &Segment,
+    offset: u32,
+    length: u32,
+    salt: u64,
+    out: &mut Vec<u8>,
+) -> Result<Option<usize>, String> {
+    let bytes = read_at(from, offset, length)?;
+    let Some((record, _)) = format::read_record(&bytes, from.salt) else {
+        return Ok(None);
+    };
     let (start, _) = format::push_record(
         out,
         salt,
@@ -257,7 +259,7 @@ fn copy(bytes: &[u8], offset: u32, from: &Segment, salt: u64, out: &mut Vec<u8>)
         record.number,
         |out| out.extend_from_slice(record.body),
     );
-    Some(start)
+    Ok(Some(start))
 }
 
 /// A dead letter with its description.

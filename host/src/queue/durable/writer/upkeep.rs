@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// How many segments later what is left of one counts as stragglers.
+const STRAGGLER_SEGMENTS: u32 = 3;
+
 impl Writer {
     /// Seals the segment and begins the next with a snapshot.
     pub(in crate::queue::durable) fn rotate(&mut self) -> Result<(), String> {
@@ -171,8 +174,10 @@ impl Writer {
         self.remove_free_segments();
         let straggling = {
             let state = self.inner.lock();
+            // What is young is mostly settled in a moment, and then costs nothing.
             let is_straggling = |(number, segment): &(&u32, &Segment)| {
-                **number != self.active.number && state.needed(**number).bytes < segment.length / 8
+                **number + STRAGGLER_SEGMENTS <= self.active.number
+                    && state.needed(**number).bytes < segment.length / 8
             };
             state
                 .segments
