@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
 use super::auth::Tokens;
+use super::batch::MAX_PAYLOAD_BYTES;
 use super::counts::{Counts, Snapshot};
 use super::limits::Limits;
 use super::*;
@@ -506,10 +507,16 @@ async fn bad_items_are_refused_one_by_one_and_the_others_accepted() {
         let letters = house.letters.list();
         assert_eq!(
             (letters.len(), letters[0].payload.len()),
-            (1, bad.len()),
+            (1, bad.len().min(MAX_PAYLOAD_BYTES)),
             "{shown}"
         );
-        assert!(letters[0].reason.starts_with("item 1"), "{shown}");
+        let told = &letters[0].reason;
+        assert!(told.starts_with("item 1"), "{shown}: {told}");
+        assert_eq!(
+            told.contains(&format!("of {} bytes are kept", bad.len())),
+            bad.len() > MAX_PAYLOAD_BYTES,
+            "{shown}: {told}"
+        );
         assert_eq!(
             (letters[0].received_at, letters[0].kind),
             (42, Some(EventKind::SpanEnded))
