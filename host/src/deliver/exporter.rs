@@ -26,9 +26,11 @@ use super::status::{State, Status};
 use crate::event::Signal;
 use crate::event::per_signal::PerSignal;
 use crate::plugin::guest::{Batch, Guest};
-use crate::plugin::outcome::{CallError, SendResult};
+use crate::plugin::outcome::{CallError, Flushed, SendResult};
+use flush::Flushing;
 
 mod ends;
+mod flush;
 
 /// Events that are tried again may be as many as in this many full batches, before no more are taken.
 const SPARE_BATCHES: usize = 8;
@@ -60,7 +62,9 @@ pub(crate) struct Wires {
 /// What ended.
 enum Done {
     Called(Result<SendResult, CallError>),
+    Flushed(Result<Flushed, CallError>),
     Settled(Result<(), CursorError>),
+    Released(Result<(), CursorError>),
 }
 
 /// What to do next.
@@ -70,6 +74,8 @@ enum Step {
     Retry(usize),
     /// Take a batch and call it.
     Take(Signal),
+    /// Have the component deliver what it holds.
+    Flush,
     /// Nothing before.
     Sleep(Instant),
     /// Nothing before something ends or comes.
@@ -100,6 +106,10 @@ pub(crate) struct ExporterTask<G, C> {
     not_before: PerSignal<Option<Instant>>,
     /// Batches of which something was delivered.
     deliveries: PerSignal<u64>,
+    /// For a stateful component.
+    flushing: Option<Flushing>,
+    /// Whether another handle has the cursor now.
+    is_superseded: bool,
     /// The signal that is looked at first, so that none starves.
     turn: usize,
     seen: Control,
@@ -131,6 +141,8 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
                 settings.refused_probe_interval,
                 now,
             ),
+            flushing: settings.holding.map(|holding| Flushing::new(holding, now)),
+            is_superseded: false,
             settings,
             jobs: Jobs::default(),
             tasks: JoinSet::new(),
@@ -192,6 +204,9 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             self.gate.reset();
             self.not_before = PerSignal::default();
             self.jobs.iter_mut().for_each(|job| job.due = now);
+            if let Some(flushing) = &mut self.flushing {
+                flushing.hurry();
+            }
         }
         self.seen = control;
     }
@@ -212,6 +227,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
                     }
                 }
                 Step::Take(signal) => self.take(signal, now).await?,
+                Step::Flush => self.flush(),
             }
         }
     }
@@ -230,7 +246,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
     }
 
     fn next_step(&self, now: Instant) -> Step {
-        if self.calls.len() >= self.gate.limit() {
+        if self.under_way() >= self.gate.limit() {
             return Step::Wait;
         }
         let is_probing = self.gate.is_probing();
@@ -263,7 +279,12 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
                 let turn = (signal.index() + Signal::ALL.len() - self.turn) % Signal::ALL.len();
                 Some((opens_for(signal).max(due), 1 + turn, Step::Take(signal)))
             });
-        let next = retries
+        let flush = self
+            .flush_due(now)
+            .map(|due| (opens_at.max(due), 0, Step::Flush));
+        let next = flush
+            .into_iter()
+            .chain(retries)
             .chain(fresh)
             .min_by_key(|(at, rank, _)| ((*at).max(now), *rank));
         match next {
@@ -273,7 +294,23 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         }
     }
 
+    /// Calls that have not ended.
+    fn under_way(&self) -> usize {
+        let flush = self.flushing.as_ref().and_then(|it| it.call.as_ref());
+        self.calls.len() + usize::from(flush.is_some())
+    }
+
+    /// Whether no event waits for a call of `send`, and none is in one.
+    fn has_nothing_to_send(&self) -> bool {
+        self.calls.is_empty()
+            && self.jobs.items() == 0
+            && self.waiting.iter().all(|(_, waiting)| waiting.items == 0)
+    }
+
     fn may_take(&self, is_probing: bool) -> bool {
+        if self.flushing.as_ref().is_some_and(|it| it.held.is_full()) {
+            return false;
+        }
         let full_batches = self.settings.batch.max_items.saturating_mul(SPARE_BATCHES);
         let is_time = || {
             self.jobs
@@ -302,13 +339,21 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             Ok(items) if items.is_empty() => {
                 *self.not_before.get_mut(signal) = Some(now + self.settings.batch.max_age)
             }
-            Ok(items) => self.call(Job::new(signal, items, now)),
+            Ok(mut items) => {
+                self.set_tried_aside(signal, &mut items, now);
+                if !items.is_empty() {
+                    self.call(Job::new(signal, items, now));
+                }
+            }
             Err(error) => self.queue_trouble(&error)?,
         }
         Ok(())
     }
 
     fn call(&mut self, job: Job) {
+        if let Some(flushing) = &mut self.flushing {
+            flushing.touch(Instant::now());
+        }
         let guest = Arc::clone(&self.guest);
         let batch = Batch {
             signal: job.signal,
@@ -333,14 +378,25 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         self.publish(Some(State::Stopping));
         let deadline = Instant::now() + self.settings.stop_grace;
         self.finish_until(deadline).await;
+        if !self.is_superseded && self.flush_at_the_end() {
+            self.finish_until(deadline).await;
+        }
         // Calls only: what has been delivered is still to be recorded.
         self.calls.values().for_each(|call| call.abort.abort());
+        if let Some(call) = self.flushing.as_ref().and_then(|it| it.call.as_ref()) {
+            call.abort.abort();
+        }
         self.finish_until(Instant::now() + ABORT_GRACE).await;
         let calls = std::mem::take(&mut self.calls)
             .into_values()
             .map(|call| call.job);
-        for job in self.jobs.drain().chain(calls) {
-            if let Err(error) = self.cursor.release(job.signal, job.tokens()).await {
+        let held = self
+            .flushing
+            .as_mut()
+            .map_or_else(Vec::new, |flushing| flushing.held.lose());
+        let batches = self.jobs.drain().chain(calls);
+        for (signal, tokens) in batches.map(|job| (job.signal, job.tokens())).chain(held) {
+            if let Err(error) = self.cursor.release(signal, tokens).await {
                 debug!(exporter = %self.exporter, %error, "Events wait again when the cursor is opened.");
             }
         }
@@ -355,10 +411,27 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         }
     }
 
+    /// The gate's state, unless it knows nothing of what is wrong.
+    fn state(&self, now: Instant) -> State {
+        match (self.gate.state(now), &self.flushing) {
+            (State::Running, Some(flushing))
+                if flushing.held.is_full() && !flushing.is_hurried() =>
+            {
+                State::Overfull {
+                    events: flushing.held.count(),
+                }
+            }
+            (State::Running, Some(flushing)) => flushing
+                .failing_since
+                .map_or(State::Running, |since| State::Retrying { since }),
+            (state, _) => state,
+        }
+    }
+
     /// Makes the state visible; `state` where it is not the gate's.
     fn publish(&mut self, state: Option<State>) {
         let now = Instant::now();
-        let state = state.unwrap_or_else(|| self.gate.state(now));
+        let state = state.unwrap_or_else(|| self.state(now));
         if state.name() != self.status.state.name() {
             let (before, now) = (self.status.state.name(), state.name());
             let error = self.status.last_error.as_deref().unwrap_or_default();
@@ -377,12 +450,14 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             }
         }
         self.status.state = state;
-        self.status.in_flight = self.calls.len();
+        self.status.in_flight = self.under_way();
         self.status.retrying_events = self.jobs.items();
-        self.status.is_idle = self.tasks.is_empty()
-            && self.jobs.items() == 0
-            && self.waiting.iter().all(|(_, waiting)| waiting.items == 0);
-        if self.status.is_idle {
+        self.status.held_events = self.flushing.as_ref().map_or(0, |it| it.held.count());
+        let is_quiet = self.tasks.is_empty() && self.has_nothing_to_send();
+        self.status.is_idle = is_quiet && self.status.held_events == 0;
+        let is_flush_failing = |it: &Flushing| it.held.is_full() || it.failing_since.is_some();
+        self.status.has_work = !is_quiet || self.flushing.as_ref().is_some_and(is_flush_failing);
+        if !self.status.has_work {
             self.status.last_progress = now;
         }
         self.status.seen = self.seen.number;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::batch::BatchLimits;
+use super::held::Tries;
 use super::source::Tokens;
 use crate::event::Signal;
 use crate::plugin::guest::BatchItem;
@@ -44,6 +45,23 @@ impl Job {
             failing_since: None,
             due: now,
             is_mergeable: false,
+        }
+    }
+
+    /// The batch, with what its events have been through.
+    pub(crate) fn with(mut self, tries: Tries) -> Self {
+        self.attempts = tries.attempts;
+        self.failures = tries.failures;
+        self.failing_since = tries.failing_since;
+        self
+    }
+
+    /// What its events have been through, with the call that has just ended.
+    pub(crate) const fn tries(&self) -> Tries {
+        Tries {
+            attempts: self.attempts + 1,
+            failures: self.failures,
+            failing_since: self.failing_since,
         }
     }
 

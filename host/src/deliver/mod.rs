@@ -11,6 +11,7 @@ pub mod classify;
 pub mod dead_letter;
 mod exporter;
 mod gate;
+mod held;
 mod jobs;
 pub mod settings;
 pub mod source;

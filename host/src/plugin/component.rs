@@ -65,6 +65,12 @@ impl Component {
         &self.description
     }
 
+    /// Whether it may hold events between calls, and so has one instance.
+    #[must_use]
+    pub fn is_stateful(&self) -> bool {
+        self.description.flush_interval.is_some()
+    }
+
     /// The signals whose interface it exports.
     #[must_use]
     pub fn signals(&self) -> SignalSet {

@@ -37,11 +37,14 @@ pub struct Description {
     pub grouping: Grouping,
     /// Signals whose records the backend recognises when they come twice.
     pub idempotent: SignalSet,
-    /// Set by stateful components: how often `flush` is to be called.
+    /// Set by stateful components: how often `flush` is to be called. At least 100 ms.
     pub flush_interval: Option<Duration>,
     /// The places that the component asks to speak to.
     pub hosts: Vec<HostRequest>,
 }
+
+/// A component that asks for more frequent flushes gets them this often: each is a call.
+const LEAST_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One property of the settings schema.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -107,6 +110,9 @@ pub(super) fn check(
         updated: described.phases.contains(wit::SpanPhases::UPDATED),
         ended: described.phases.contains(wit::SpanPhases::ENDED),
     };
+    if described.flush_interval == Some(0) {
+        return Err(bad("flush-interval", "must be above 0".to_owned()));
+    }
     if signals.contains(Signal::Traces) && !(phases.started || phases.updated || phases.ended) {
         return Err(bad(
             "phases",
@@ -140,7 +146,9 @@ pub(super) fn check(
             },
         },
         idempotent: idempotent(described.idempotent),
-        flush_interval: described.flush_interval.map(Duration::from_nanos),
+        flush_interval: described
+            .flush_interval
+            .map(|nanos| Duration::from_nanos(nanos).max(LEAST_FLUSH_INTERVAL)),
     };
     refuse_unimplemented(&description)?;
     Ok(description)
@@ -148,12 +156,6 @@ pub(super) fn check(
 
 /// What the host's delivery cannot do yet. Each refusal goes with the work that makes it needless.
 fn refuse_unimplemented(description: &Description) -> Result<(), LoadError> {
-    if description.flush_interval.is_some() {
-        return Err(LoadError::NotImplemented {
-            feature: "`flush-interval` (a stateful component)",
-            fix: "deliver within `send` and leave it out",
-        });
-    }
     match description.grouping {
         Grouping::Ungrouped => Ok(()),
         Grouping::Ordered => Err(LoadError::NotImplemented {
@@ -364,6 +366,7 @@ mod tests {
         assert_eq!(refusal(|d| d.version = "1.2".to_owned()), "version");
         assert_eq!(refusal(|d| d.limits.max_items = 0), "limits");
         assert_eq!(refusal(|d| d.phases = wit::SpanPhases::empty()), "phases");
+        assert_eq!(refusal(|d| d.flush_interval = Some(0)), "flush-interval");
         assert_eq!(
             refusal(|d| d.hosts = vec![wit::HostRequest::FromSetting("nope".to_owned())]),
             "hosts"
@@ -389,8 +392,20 @@ mod tests {
     }
 
     #[test]
+    fn flush_interval_is_kept_within_reason() {
+        for (nanos, kept) in [
+            (1, LEAST_FLUSH_INTERVAL),
+            (60_000_000_000, Duration::from_secs(60)),
+        ] {
+            let mut stateful = described();
+            stateful.flush_interval = Some(nanos);
+            let description = check(stateful, all()).unwrap();
+            assert_eq!(description.flush_interval, Some(kept));
+        }
+    }
+
+    #[test]
     fn what_delivery_cannot_do_yet_is_refused_by_name() {
-        assert!(refusal(|d| d.flush_interval = Some(1)).contains("flush-interval"));
         assert!(refusal(|d| d.grouping = wit::Grouping::Ordered).contains("ordered"));
         let whole = wit::WholeTrace {
             max_wait: 1,

@@ -17,7 +17,7 @@ use super::engine::Engine;
 use super::guest::Batch;
 use super::imports::{Grants, HostState};
 use super::limits::{self, Budget, CallLimits, bounded};
-use super::outcome::{CallError, ItemResult, SendOutcome, SendResult};
+use super::outcome::{Acknowledgement, CallError, ItemResult, SendOutcome, SendResult};
 use super::records;
 use super::ticker::Ticker;
 use crate::event::instrument::Instruments;
@@ -30,6 +30,7 @@ pub(super) struct Instance {
     exports: Exports,
     ticker: Arc<Ticker>,
     limits: CallLimits,
+    is_stateful: bool,
     /// Reset after each call; keeps the room that the last batch needed.
     arena: Bump,
     /// Which settings it was configured with.
@@ -130,6 +131,7 @@ impl Instance {
             exports,
             ticker,
             limits: *limits,
+            is_stateful: component.is_stateful(),
             arena: Bump::new(),
             generation: *generation,
             calls: 0,
@@ -166,6 +168,7 @@ impl Instance {
                 outcome: SendOutcome::AllItems(ItemResult::Delivered),
                 not_before: None,
                 has_unknown_outcome: false,
+                holder: 0,
             }
         } else {
             self.store.data_mut().has_unknown_outcome = false;
@@ -173,7 +176,7 @@ impl Instance {
             self.arena.reset();
             SendResult {
                 has_unknown_outcome: self.store.data().has_unknown_outcome,
-                ..answers::send_result(result?, items)?
+                ..answers::send_result(result?, items, self.is_stateful)?
             }
         };
         Ok(answers::with_refused(
@@ -229,6 +232,23 @@ impl Instance {
             }
         };
         result.map_err(|fault| fault.explain(store, budget))
+    }
+
+    /// Asks for what is held to be delivered. After an error the instance is not to be used again.
+    pub(super) async fn flush(&mut self) -> Result<Vec<Acknowledgement>, CallError> {
+        self.calls += 1;
+        let budget = Budget {
+            cpu: self.limits.call_cpu,
+            wall: self.limits.call_wall,
+        };
+        let lifecycle = &self.exports.lifecycle;
+        let reported = bounded(&self.ticker, &mut self.store, budget, |store| {
+            lifecycle.call_flush(store)
+        });
+        match reported.await {
+            Ok(reported) => Ok(answers::acknowledgements(reported)),
+            Err(fault) => Err(fault.explain(&self.store, budget)),
+        }
     }
 
     /// Whether the policy asks for another instance.

@@ -10,6 +10,7 @@ use crate::plugin::outcome::NotBefore;
 use tokio::time::sleep;
 
 mod fake;
+mod holding;
 mod isolation;
 mod outcomes;
 mod random;
