@@ -18,6 +18,7 @@ use super::guest::Batch;
 use super::imports::{Grants, HostState};
 use super::limits::{self, Budget, CallLimits, bounded};
 use super::outcome::{Acknowledgement, CallError, ItemResult, SendOutcome, SendResult};
+use super::page::{self, PageRequest, PageResponse};
 use super::records;
 use super::ticker::Ticker;
 use crate::event::instrument::Instruments;
@@ -247,6 +248,29 @@ impl Instance {
         });
         match reported.await {
             Ok(reported) => Ok(answers::acknowledgements(reported)),
+            Err(fault) => Err(fault.explain(&self.store, budget)),
+        }
+    }
+
+    /// Asks for the page. After an error the instance is not to be used again; a page that cannot be served is none.
+    pub(super) async fn render(
+        &mut self,
+        request: &PageRequest,
+    ) -> Result<Result<PageResponse, CallError>, CallError> {
+        self.calls += 1;
+        let budget = Budget {
+            cpu: self.limits.call_cpu,
+            wall: self.limits.call_wall,
+        };
+        let Some(page) = &self.exports.page else {
+            let absent = "the component does not export `page`".to_owned();
+            return Ok(Err(CallError::Contract(absent)));
+        };
+        let rendered = bounded(&self.ticker, &mut self.store, budget, |store| {
+            page.call_render(store, request.lower())
+        });
+        match rendered.await {
+            Ok(rendered) => Ok(page::checked(rendered)),
             Err(fault) => Err(fault.explain(&self.store, budget)),
         }
     }

@@ -24,8 +24,12 @@ use super::imports::output::Output;
 use super::instance::{Instance, RecyclePolicy, SettingError, StartFault, StartSettings};
 use super::limits::CallLimits;
 use super::outcome::{CallError, Flushed, SendResult};
+use super::page::{PageRequest, PageResponse};
 use super::worker;
 use crate::event::instrument::Instruments;
+
+/// How long somebody who asks for a page waits for it. What Prometheus waits for a scrape.
+const PAGE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the instances of an exporter are given.
 #[derive(Clone)]
@@ -123,6 +127,8 @@ pub(super) struct Shared {
     workers: Mutex<Workers>,
     /// The number of the last instance that started.
     instances: AtomicU64,
+    /// One page at a time, so that readers of pages do not take all instances.
+    pages: Semaphore,
     /// One a call; the number of instances follows.
     permits: Arc<Semaphore>,
     pub(super) closing: CancellationToken,
@@ -153,6 +159,7 @@ pub(super) struct Job {
 pub(super) enum Work {
     Send(Batch, Reply<SendResult>),
     Flush(Reply<Flushed>),
+    Render(PageRequest, Reply<PageResponse>),
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, CallError>>;
@@ -191,6 +198,7 @@ impl Pool {
             health: Mutex::new(Health::new(settings.restart)),
             workers: Mutex::default(),
             instances: AtomicU64::new(0),
+            pages: Semaphore::new(1),
             permits: Arc::new(Semaphore::new(instances.min(Semaphore::MAX_PERMITS))),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -277,6 +285,21 @@ impl Guest for Pool {
 }
 
 impl Pool {
+    /// Has the component render its page, on the one instance if it is stateful.
+    ///
+    /// # Errors
+    /// See [`CallError`]; [`CallError::Contract`] when it has no page or answers one that cannot be served, and
+    /// [`CallError::WallTimeout`] when no instance was free and done with it in time.
+    pub async fn render(&self, request: PageRequest) -> Result<PageResponse, CallError> {
+        let rendering = async {
+            // Never closed.
+            let _turn = self.shared.pages.acquire().await;
+            self.call(|reply| Work::Render(request, reply)).await
+        };
+        let rendered = tokio::time::timeout(PAGE_PATIENCE, rendering).await;
+        rendered.unwrap_or(Err(CallError::WallTimeout(PAGE_PATIENCE)))
+    }
+
     /// Waits for an instance that is free, has it do the work, and waits for the answer.
     async fn call<T>(&self, work: impl FnOnce(Reply<T>) -> Work) -> Result<T, CallError> {
         let shared = &self.shared;

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::guest::Batch;
 use super::instance::{Instance, StartFault};
 use super::outcome::{CallError, Flushed, SendResult};
+use super::page::{PageRequest, PageResponse};
 use super::pool::{Handle, Job, Shared, Work};
 
 /// Runs until the pool closes, or until the worker has been idle for long and is not the last.
@@ -27,6 +28,7 @@ pub(super) async fn run(
         match work {
             Work::Send(batch, reply) => drop(reply.send(worker.send(&batch).await)),
             Work::Flush(reply) => drop(reply.send(worker.flush().await)),
+            Work::Render(request, reply) => drop(reply.send(worker.render(&request).await)),
         }
         worker.renew().await;
         worker.shared.is_idle(&own);
@@ -89,6 +91,12 @@ impl Worker {
             acknowledged,
             is_last,
         })
+    }
+
+    async fn render(&mut self, request: &PageRequest) -> Result<PageResponse, CallError> {
+        let answer = self.ready_instance().await?.render(request).await;
+        self.judge(&answer);
+        answer?
     }
 
     fn judge<T>(&mut self, answer: &Result<T, CallError>) {

@@ -6,6 +6,7 @@
 
 pub mod components;
 mod exporter;
+mod exporter_pages;
 mod intake;
 mod pages;
 mod refused;
@@ -18,7 +19,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::HeaderMap;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -195,8 +195,8 @@ impl Host {
             clock: receive::system_clock,
         };
         let receiver = Receiver::new(self.intake(), settings, Arc::clone(&self.counts));
-        let closed =
-            receive::serve(listener, receiver.router(Router::new()), &limits, shutdown).await;
+        let router = receiver.router(exporter_pages::router(Arc::clone(&self.pools)));
+        let closed = receive::serve(listener, router, &limits, shutdown).await;
         if closed.cut > 0 {
             warn!(
                 connections = closed.cut,

@@ -3,6 +3,7 @@
 use e2e::{Config, accounts, run, run_with_input};
 use kit::accounts::Account;
 use kit::backend::{Backend, Behaviour, RecordEverything, Recorded, Which};
+use kit::client::Outgoing;
 use kit::components;
 use kit::fixtures::{ndjson, span};
 use serde_json::Value;
@@ -66,5 +67,32 @@ async fn what_a_flush_could_not_deliver_is_given_again() -> anyhow::Result<()> {
     finished.expect_code(0)?;
     let account = accounts(&finished)?.of("keeper", "traces")?;
     assert_eq!(account, Account::delivered(3));
+    Ok(())
+}
+
+#[tokio::test]
+async fn page_of_an_exporter_is_served_at_its_id() -> anyhow::Result<()> {
+    let backend = Backend::start(RecordEverything).await?;
+    let host = run(&keeper(&backend)?.langfuse("langfuse/eu", &backend.url())?)?
+        .start()
+        .await?;
+    let page = host
+        .send(Outgoing::get("/exporters/keeper/echo?a=b").header("accept", "text/plain"))
+        .await?;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("content-type"), Some("text/plain"));
+    assert!(page.text().contains("a=b"), "{}", page.text());
+    for (path, status, text) in [
+        ("/exporters/keeper/nothing", 404, "no such page"),
+        ("/exporters/nobody/names", 404, "no exporter of this name"),
+        ("/exporters/langfuse/eu/x", 404, "langfuse/eu has no pages"),
+        ("/exporters/keeper/smuggle", 502, "content type"),
+        ("/exporters/keeper/trap", 503, "trapped"),
+        ("/exporters/keeper/names", 200, ""),
+    ] {
+        let page = host.send(Outgoing::get(path)).await?;
+        assert_eq!(page.status, status, "{path}: {}", page.text());
+        assert!(page.text().contains(text), "{path}: {}", page.text());
+    }
     Ok(())
 }

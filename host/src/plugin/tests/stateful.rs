@@ -8,6 +8,7 @@ use crate::plugin::guest::Guest;
 use crate::plugin::outcome::{
     Acknowledgement, CallError, Flushed, ItemResult, SendOutcome, SendResult,
 };
+use crate::plugin::page::PageRequest;
 use crate::plugin::{Pool, PoolSettings, RecyclePolicy};
 
 async fn pool(recycle: RecyclePolicy) -> Pool {
@@ -106,4 +107,53 @@ async fn flush_that_hangs_is_ended_by_the_clock_of_a_call() {
     held(&pool).await;
     let error = pool.flush().await.unwrap_err();
     assert_eq!(error, CallError::WallTimeout(Duration::from_secs(60)));
+}
+
+fn page(path: &str) -> PageRequest {
+    PageRequest {
+        path: path.to_owned(),
+        query: "a=b&c".to_owned(),
+        accept: Some("text/plain".to_owned()),
+    }
+}
+
+async fn text(pool: &Pool, path: &str) -> String {
+    let page = pool.render(page(path)).await.unwrap();
+    assert_eq!((page.status, &*page.content_type), (200, "text/plain"));
+    String::from_utf8(page.body).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn page_is_rendered_by_the_instance_that_holds() {
+    let pool = pool(RecyclePolicy::default()).await;
+    assert!(keeper().serves_page());
+    held(&pool).await;
+    assert_eq!(text(&pool, "names").await, "ok\n");
+    pool.flush().await.unwrap();
+    assert_eq!(text(&pool, "names").await, "");
+    let echo = text(&pool, "echo").await;
+    assert!(
+        echo.contains("a=b&c") && echo.contains("text/plain"),
+        "{echo}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn page_that_cannot_be_served_costs_the_reader_and_not_the_state() {
+    let pool = pool(RecyclePolicy::default()).await;
+    let holder = held(&pool).await;
+    let error = pool.render(page("smuggle")).await.unwrap_err();
+    assert!(matches!(error, CallError::Contract(_)), "{error}");
+    assert_eq!(held(&pool).await, holder);
+    let error = pool.render(page("trap")).await.unwrap_err();
+    assert!(matches!(error, CallError::Trap(_)), "{error}");
+    assert!(held(&pool).await > holder);
+}
+
+#[tokio::test(start_paused = true)]
+async fn component_without_a_page_renders_none() {
+    let pool = super::pool().await;
+    assert!(!pool.component().serves_page());
+    let error = pool.render(page("names")).await.unwrap_err();
+    assert!(matches!(error, CallError::Contract(_)), "{error}");
 }

@@ -7,11 +7,19 @@ use serde_json::{Value, json};
 mod bindings {
     wit_bindgen::generate!({
         path: "../../../wit",
-        world: "mastra:observability/traces-exporter",
+        inline: "
+            package test:keeper;
+            world keeper {
+                include mastra:observability/traces-exporter@0.1.0;
+                include mastra:observability/page-exporter@0.1.0;
+            }
+        ",
+        world: "test:keeper/keeper",
+        generate_all,
     });
 }
 
-use bindings::exports::mastra::observability::{lifecycle, traces};
+use bindings::exports::mastra::observability::{lifecycle, page, traces};
 use bindings::mastra::observability::http;
 use bindings::mastra::observability::types::{
     ItemResult, SendOutcome, SendResult, Signal, SpanBatch,
@@ -95,6 +103,30 @@ impl traces::Guest for Keeper {
         SendResult {
             outcome: SendOutcome::AllItems(ItemResult::Held),
             not_before: None,
+        }
+    }
+}
+
+impl page::Guest for Keeper {
+    fn render(request: page::PageRequest) -> page::PageResponse {
+        let page = |status, content_type: &str, body: Vec<u8>| page::PageResponse {
+            status,
+            content_type: content_type.to_owned(),
+            body,
+        };
+        match request.path.as_str() {
+            "names" => {
+                let names = HELD.with_borrow(|held| {
+                    held.iter()
+                        .map(|(_, name)| format!("{name}\n"))
+                        .collect::<String>()
+                });
+                page(200, "text/plain", names.into_bytes())
+            }
+            "echo" => page(200, "text/plain", format!("{request:?}").into_bytes()),
+            "smuggle" => page(200, "text/plain\r\nset-cookie: a=b", Vec::new()),
+            "trap" => trap(),
+            _ => page(404, "text/plain", b"no such page\n".to_vec()),
         }
     }
 }
