@@ -28,9 +28,11 @@ use crate::event::per_signal::PerSignal;
 use crate::plugin::guest::{Batch, Guest};
 use crate::plugin::outcome::{CallError, Flushed, SendResult};
 use flush::Flushing;
+use gather::Gathering;
 
 mod ends;
 mod flush;
+mod gather;
 
 /// Events that are tried again may be as many as in this many full batches, before no more are taken.
 const SPARE_BATCHES: usize = 8;
@@ -76,6 +78,10 @@ enum Step {
     Take(Signal),
     /// Have the component deliver what it holds.
     Flush,
+    /// Take spans and find out which traces they are of.
+    Gather,
+    /// Call the traces that may go.
+    SendGroup,
     /// Nothing before.
     Sleep(Instant),
     /// Nothing before something ends or comes.
@@ -108,6 +114,8 @@ pub(crate) struct ExporterTask<G, C> {
     deliveries: PerSignal<u64>,
     /// For a stateful component.
     flushing: Option<Flushing>,
+    /// For a component that wants whole traces.
+    gathering: Option<Gathering>,
     /// Whether another handle has the cursor now.
     is_superseded: bool,
     /// The signal that is looked at first, so that none starves.
@@ -143,6 +151,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             ),
             flushing: settings.holding.map(|holding| Flushing::new(holding, now)),
             is_superseded: false,
+            gathering: Gathering::new(&settings),
             settings,
             jobs: Jobs::default(),
             tasks: JoinSet::new(),
@@ -228,6 +237,8 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
                 }
                 Step::Take(signal) => self.take(signal, now).await?,
                 Step::Flush => self.flush(),
+                Step::Gather => self.gather(now).await?,
+                Step::SendGroup => self.send_group(now).await?,
             }
         }
     }
@@ -246,8 +257,23 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
     }
 
     fn next_step(&self, now: Instant) -> Step {
+        let gather = self.gather_due(now);
+        if gather.is_some_and(|at| at <= now) {
+            return Step::Gather;
+        }
+        let next = self.next_call(now).into_iter();
+        let next = next.chain(gather.map(|at| (at, Step::Gather)));
+        match next.min_by_key(|(at, _)| *at) {
+            None => Step::Wait,
+            Some((at, step)) if at <= now => step,
+            Some((at, _)) => Step::Sleep(at),
+        }
+    }
+
+    /// The call that is due first, and when; `None` before something ends or comes.
+    fn next_call(&self, now: Instant) -> Option<(Instant, Step)> {
         if self.under_way() >= self.gate.limit() {
-            return Step::Wait;
+            return None;
         }
         let is_probing = self.gate.is_probing();
         let opens_at = self.gate.opens_at(now);
@@ -269,6 +295,11 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             .into_iter()
             .filter(|_| self.may_take(is_probing))
             .filter_map(|signal| {
+                let turn = (signal.index() + Signal::ALL.len() - self.turn) % Signal::ALL.len();
+                if signal == Signal::Traces && self.gathering.is_some() {
+                    let due = self.group_due(now)?;
+                    return Some((opens_for(signal).max(due), 1 + turn, Step::SendGroup));
+                }
                 let since = (*self.waiting_since.get(signal))?;
                 let due = self.settings.batch.due(
                     *self.waiting.get(signal),
@@ -276,7 +307,6 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
                     self.seen.flush,
                     now,
                 )?;
-                let turn = (signal.index() + Signal::ALL.len() - self.turn) % Signal::ALL.len();
                 Some((opens_for(signal).max(due), 1 + turn, Step::Take(signal)))
             });
         let flush = self
@@ -287,11 +317,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             .chain(retries)
             .chain(fresh)
             .min_by_key(|(at, rank, _)| ((*at).max(now), *rank));
-        match next {
-            None => Step::Wait,
-            Some((at, _, step)) if at <= now => step,
-            Some((at, _, _)) => Step::Sleep(at),
-        }
+        next.map(|(at, _, step)| (at, step))
     }
 
     /// Calls that have not ended.
@@ -358,6 +384,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         let batch = Batch {
             signal: job.signal,
             items: Arc::clone(&job.items),
+            ancestors: self.ancestors(&job),
         };
         let span = debug_span!("deliver", exporter = %self.exporter, signal = %job.signal, events = job.items.len());
         let call = async move { Done::Called(guest.send(batch).await) };
@@ -395,7 +422,12 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             .as_mut()
             .map_or_else(Vec::new, |flushing| flushing.held.lose());
         let batches = self.jobs.drain().chain(calls);
-        for (signal, tokens) in batches.map(|job| (job.signal, job.tokens())).chain(held) {
+        let gathered = self
+            .gathering
+            .as_mut()
+            .map(|it| (Signal::Traces, it.groups.drain()));
+        let batches = batches.map(|job| (job.signal, job.tokens()));
+        for (signal, tokens) in batches.chain(held).chain(gathered) {
             if let Err(error) = self.cursor.release(signal, tokens).await {
                 debug!(exporter = %self.exporter, %error, "Events wait again when the cursor is opened.");
             }
@@ -454,9 +486,14 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         self.status.retrying_events = self.jobs.items();
         self.status.held_events = self.flushing.as_ref().map_or(0, |it| it.held.count());
         let is_quiet = self.tasks.is_empty() && self.has_nothing_to_send();
-        self.status.is_idle = is_quiet && self.status.held_events == 0;
+        let gathered = self.gathering.as_ref();
+        self.status.is_idle = is_quiet
+            && self.status.held_events == 0
+            && gathered.is_none_or(|it| it.groups.is_empty());
+        let is_group_due = self.group_due(now).is_some_and(|at| at <= now);
         let is_flush_failing = |it: &Flushing| it.held.is_full() || it.failing_since.is_some();
-        self.status.has_work = !is_quiet || self.flushing.as_ref().is_some_and(is_flush_failing);
+        self.status.has_work =
+            !is_quiet || is_group_due || self.flushing.as_ref().is_some_and(is_flush_failing);
         if !self.status.has_work {
             self.status.last_progress = now;
         }

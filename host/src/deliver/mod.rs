@@ -5,12 +5,14 @@
 //! neither the engine (it calls a [`Guest`]) nor the store (it reads a [`Cursor`]); it decides on results alone, never on
 //! texts. Nothing is lost between the two: whatever has no fate is still the queue's.
 
+mod ancestors;
 pub mod backoff;
 pub mod batch;
 pub mod classify;
 pub mod dead_letter;
 mod exporter;
 mod gate;
+mod groups;
 mod held;
 mod jobs;
 pub mod settings;

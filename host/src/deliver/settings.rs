@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::backoff::Backoff;
 use super::batch::BatchLimits;
 use super::classify::Policy;
+use crate::config::component::Grouping;
 use crate::event::signal_set::SignalSet;
 
 /// How one exporter is served.
@@ -28,6 +29,8 @@ pub struct ExporterSettings {
     pub stop_grace: Duration,
     /// Set for stateful components.
     pub holding: Option<HoldingSettings>,
+    /// How events are put together.
+    pub grouping: Grouping,
 }
 
 /// How a stateful component is served.
@@ -70,6 +73,7 @@ impl Default for ExporterSettings {
             idempotent: SignalSet::NONE,
             stop_grace: Duration::from_secs(4),
             holding: None,
+            grouping: Grouping::Ungrouped,
         }
     }
 }

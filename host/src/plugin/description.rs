@@ -119,6 +119,18 @@ pub(super) fn check(
             "empty, so that `traces` would never be called: name at least `ended`".to_owned(),
         ));
     }
+    if let wit::Grouping::WholeTrace(whole) = &described.grouping {
+        let reason = match (whole, phases.ended) {
+            (_, false) => "`whole-trace` needs the phase `ended`, with which a trace is complete",
+            (wit::WholeTrace { max_wait: 0, .. } | wit::WholeTrace { max_spans: 0, .. }, _) => {
+                "`max-wait` and `max-spans` of `whole-trace` must be above 0"
+            }
+            _ => "",
+        };
+        if !reason.is_empty() {
+            return Err(bad("grouping", reason.to_owned()));
+        }
+    }
     let hosts = described
         .hosts
         .into_iter()
@@ -162,10 +174,7 @@ fn refuse_unimplemented(description: &Description) -> Result<(), LoadError> {
             feature: "the grouping `ordered`",
             fix: "declare `ungrouped`",
         }),
-        Grouping::WholeTrace { .. } => Err(LoadError::NotImplemented {
-            feature: "the grouping `whole-trace`",
-            fix: "declare `ungrouped`",
-        }),
+        Grouping::WholeTrace { .. } => Ok(()),
     }
 }
 
@@ -392,6 +401,23 @@ mod tests {
     }
 
     #[test]
+    fn whole_traces_need_a_wait_a_size_and_the_end_of_spans() {
+        let whole = |max_wait, max_spans| {
+            wit::Grouping::WholeTrace(wit::WholeTrace {
+                max_wait,
+                max_spans,
+            })
+        };
+        assert_eq!(refusal(|d| d.grouping = whole(0, 1)), "grouping");
+        assert_eq!(refusal(|d| d.grouping = whole(1, 0)), "grouping");
+        let started = |d: &mut wit::Description| {
+            d.grouping = whole(1, 1);
+            d.phases = wit::SpanPhases::STARTED;
+        };
+        assert_eq!(refusal(started), "grouping");
+    }
+
+    #[test]
     fn flush_interval_is_kept_within_reason() {
         for (nanos, kept) in [
             (1, LEAST_FLUSH_INTERVAL),
@@ -407,10 +433,5 @@ mod tests {
     #[test]
     fn what_delivery_cannot_do_yet_is_refused_by_name() {
         assert!(refusal(|d| d.grouping = wit::Grouping::Ordered).contains("ordered"));
-        let whole = wit::WholeTrace {
-            max_wait: 1,
-            max_spans: 1,
-        };
-        assert!(refusal(|d| d.grouping = wit::Grouping::WholeTrace(whole)).contains("whole-trace"));
     }
 }

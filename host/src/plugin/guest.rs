@@ -12,8 +12,25 @@ use crate::event::{Event, Signal};
 pub struct Batch {
     /// All events are of this signal.
     pub signal: Signal,
-    /// In the order of the queue; never empty.
+    /// In the order of the queue, or of traces parents first; never empty.
     pub items: Arc<[BatchItem]>,
+    /// `span-batch.ancestors`
+    pub ancestors: Arc<[SpanAncestor]>,
+}
+
+/// `types.span-ancestor`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpanAncestor {
+    /// As in the events.
+    pub trace_id: Arc<str>,
+    /// As in the events.
+    pub span_id: Arc<str>,
+    /// As in the events.
+    pub parent_span_id: Option<Arc<str>>,
+    /// As in the events.
+    pub name: Arc<str>,
+    /// Unix nanoseconds.
+    pub start_time: u64,
 }
 
 /// One event of a batch.

@@ -173,7 +173,7 @@ impl Instance {
             }
         } else {
             self.store.data_mut().has_unknown_outcome = false;
-            let result = self.call(batch.signal, &decoded).await;
+            let result = self.call(batch, &decoded).await;
             self.arena.reset();
             SendResult {
                 has_unknown_outcome: self.store.data().has_unknown_outcome,
@@ -189,9 +189,10 @@ impl Instance {
 
     async fn call(
         &mut self,
-        signal: Signal,
+        whole: &Batch,
         batch: &Decoded<'_>,
     ) -> Result<wit::SendResult, CallError> {
+        let (signal, ancestors) = (whole.signal, &whole.ancestors);
         let budget = Budget {
             cpu: self.limits.call_cpu,
             wall: self.limits.call_wall,
@@ -208,7 +209,10 @@ impl Instance {
         let result = match signal {
             Signal::Traces => {
                 let guest = exports.traces.as_ref().ok_or_else(absent)?;
-                let batch = records::span_batch(arena, &batch.spans, tokens);
+                let batch = wit::SpanBatch {
+                    ancestors: records::ancestors(arena, ancestors),
+                    ..records::span_batch(arena, &batch.spans, tokens)
+                };
                 bounded(ticker, store, budget, |store| guest.call_send(store, batch)).await
             }
             Signal::Logs => {

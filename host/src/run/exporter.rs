@@ -275,6 +275,7 @@ fn delivery_settings(
         },
         idempotent: description.idempotent,
         stop_grace: STOP_GRACE,
+        grouping: description.grouping,
         holding: description.flush_interval.map(HoldingSettings::new),
         ..ExporterSettings::default()
     }

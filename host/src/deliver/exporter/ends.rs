@@ -171,8 +171,9 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             due: now,
             ..job.clone()
         };
-        again.is_mergeable =
-            rest.when == When::LaterMerged || (job.is_mergeable && rest.when == When::Later);
+        // Merged batches are in the order of tokens, which is not that of whole traces.
+        again.is_mergeable = job.shape.is_none()
+            && (rest.when == When::LaterMerged || (job.is_mergeable && rest.when == When::Later));
         match rest.when {
             When::Unchanged => again.failing_since = None,
             When::AtOnce => {

@@ -15,3 +15,4 @@ mod isolation;
 mod outcomes;
 mod random;
 mod stopping;
+mod whole_traces;

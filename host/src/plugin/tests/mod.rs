@@ -141,6 +141,7 @@ pub(super) fn batch(signal: Signal, events: impl IntoIterator<Item = Arc<Event>>
     Batch {
         signal,
         items: items.collect(),
+        ancestors: Arc::default(),
     }
 }
 

@@ -389,6 +389,26 @@ impl World {
             .expect("there is room");
     }
 
+    /// Events with their texts; the ids are times of receipt too.
+    pub(super) async fn append_texts<'a>(
+        &self,
+        kind: EventKind,
+        texts: impl Iterator<Item = (u64, &'a str)>,
+    ) {
+        let event = |(id, text): (u64, &str)| Event {
+            kind,
+            payload: Bytes::copy_from_slice(text.as_bytes()),
+            received_at: id,
+            source: Arc::default(),
+            repeat_key: u128::from(id),
+            lane: id,
+        };
+        self.queue
+            .append(texts.map(event).collect())
+            .await
+            .expect("there is room");
+    }
+
     pub(super) async fn spans(&self, ids: std::ops::Range<u64>) {
         self.append(EventKind::SpanEnded, ids).await;
     }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::fake::*;
 use super::*;
+use crate::config::component::Grouping;
 use crate::deliver::classify::OnUnknown;
 use crate::deliver::settings::HoldingSettings;
 use crate::event::EventKind;
@@ -210,10 +211,17 @@ fn script(
     })
 }
 
+/// The spans of the plot have no texts and count as one trace.
+const WHOLE: Grouping = Grouping::WholeTrace {
+    max_wait: Duration::from_secs(30),
+    max_spans: 1_000,
+};
+
 #[derive(Clone, Debug)]
 struct Plot {
     acts: Vec<Act>,
     flush_acts: Option<Vec<FlushAct>>,
+    grouping: Grouping,
     max_items: usize,
     concurrency: usize,
     budget: Option<u8>,
@@ -227,6 +235,7 @@ fn any_plot() -> impl Strategy<Value = Plot> {
     (
         acts,
         prop::option::of(flush_acts),
+        prop_oneof![Just(Grouping::Ungrouped), Just(WHOLE)],
         1..20_usize,
         1..4_usize,
         prop::option::of(1..60_u8),
@@ -234,9 +243,19 @@ fn any_plot() -> impl Strategy<Value = Plot> {
         prop::option::of(0..30_u8),
     )
         .prop_map(
-            |(acts, flush_acts, max_items, concurrency, budget, bury_unknown, stop_after)| Plot {
+            |(
                 acts,
                 flush_acts,
+                grouping,
+                max_items,
+                concurrency,
+                budget,
+                bury_unknown,
+                stop_after,
+            )| Plot {
+                acts,
+                flush_acts,
+                grouping,
                 max_items,
                 concurrency,
                 budget,
@@ -266,6 +285,7 @@ async fn play(plot: Plot) {
             ..HoldingSettings::new(7 * SECOND)
         }),
         policy,
+        grouping: plot.grouping,
         ..batches_of(plot.max_items)
     };
     let mut world = World::new();

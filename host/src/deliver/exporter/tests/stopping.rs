@@ -146,6 +146,13 @@ async fn dead_task_is_not_reported_as_running() {
         ) -> Result<Vec<crate::plugin::guest::BatchItem>, CursorError> {
             Ok(Vec::new())
         }
+        async fn read(
+            &self,
+            _: Signal,
+            _: &[u64],
+        ) -> Result<Vec<crate::plugin::guest::BatchItem>, CursorError> {
+            Ok(Vec::new())
+        }
         async fn settle(&self, _: Settlement) -> Result<(), CursorError> {
             Ok(())
         }
