@@ -33,6 +33,7 @@ use gather::Gathering;
 mod ends;
 mod flush;
 mod gather;
+mod lanes;
 
 /// Events that are tried again may be as many as in this many full batches, before no more are taken.
 const SPARE_BATCHES: usize = 8;
@@ -110,6 +111,8 @@ pub(crate) struct ExporterTask<G, C> {
     waiting_since: PerSignal<Option<Instant>>,
     waiting: PerSignal<Waiting>,
     not_before: PerSignal<Option<Instant>>,
+    /// The queue gave nothing, whatever waits; not asked again before, or before a call has ended.
+    empty_until: PerSignal<Option<Instant>>,
     /// Batches of which something was delivered.
     deliveries: PerSignal<u64>,
     /// For a stateful component.
@@ -159,6 +162,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             waiting_since: PerSignal::default(),
             waiting: PerSignal::default(),
             not_before: PerSignal::default(),
+            empty_until: PerSignal::default(),
             deliveries: PerSignal::default(),
             turn: 0,
             seen: Control::default(),
@@ -282,7 +286,10 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
                 .get(signal)
                 .map_or(opens_at, |until| until.max(opens_at))
         };
-        let retries = self.jobs.iter().enumerate().map(|(position, job)| {
+        let blocked = self.blocked_jobs();
+        let free = self.jobs.iter().enumerate();
+        let free = free.filter(|(position, _)| !blocked.contains(position));
+        let retries = free.map(|(position, job)| {
             // A probe does not wait for its own turn, and the one that failed least is the likeliest to get through.
             let (due, rank) = if is_probing {
                 (now, job.failures as usize + Signal::ALL.len() + 1)
@@ -307,6 +314,10 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
                     self.seen.flush,
                     now,
                 )?;
+                let due = self
+                    .empty_until
+                    .get(signal)
+                    .map_or(due, |until| until.max(due));
                 Some((opens_for(signal).max(due), 1 + turn, Step::Take(signal)))
             });
         let flush = self
@@ -352,18 +363,19 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             max_bytes,
             ..
         } = self.settings.batch;
+        let busy_lanes = self.busy_lanes(signal);
         let limits = TakeLimits {
             max_items,
             max_bytes,
-            busy_lanes: None,
+            busy_lanes: busy_lanes.as_ref(),
         };
         // What is left over has not waited long; it was behind a batch that has only just been due.
         *self.waiting_since.get_mut(signal) = None;
         self.turn = (signal.index() + 1) % Signal::ALL.len();
         match self.cursor.take(signal, limits).await {
-            // Nothing can be given now, whatever was said to wait.
+            // All of it is of busy lanes.
             Ok(items) if items.is_empty() => {
-                *self.not_before.get_mut(signal) = Some(now + self.settings.batch.max_age)
+                *self.empty_until.get_mut(signal) = Some(now + self.settings.batch.max_age)
             }
             Ok(mut items) => {
                 self.set_tried_aside(signal, &mut items, now);

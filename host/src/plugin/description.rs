@@ -72,8 +72,7 @@ pub struct Setting {
 /// Checks a description of a component that exports `signals`.
 ///
 /// # Errors
-/// [`LoadError::Description`] for a field that cannot be used, [`LoadError::NotImplemented`] for one that this host does
-/// not serve yet.
+/// [`LoadError::Description`] for a field that cannot be used.
 pub(super) fn check(
     described: wit::Description,
     signals: SignalSet,
@@ -135,7 +134,7 @@ pub(super) fn check(
         .hosts
         .into_iter()
         .map(|request| host(request, &settings));
-    let description = Description {
+    Ok(Description {
         name: described.name,
         version,
         hosts: hosts
@@ -161,21 +160,7 @@ pub(super) fn check(
         flush_interval: described
             .flush_interval
             .map(|nanos| Duration::from_nanos(nanos).max(LEAST_FLUSH_INTERVAL)),
-    };
-    refuse_unimplemented(&description)?;
-    Ok(description)
-}
-
-/// What the host's delivery cannot do yet. Each refusal goes with the work that makes it needless.
-fn refuse_unimplemented(description: &Description) -> Result<(), LoadError> {
-    match description.grouping {
-        Grouping::Ungrouped => Ok(()),
-        Grouping::Ordered => Err(LoadError::NotImplemented {
-            feature: "the grouping `ordered`",
-            fix: "declare `ungrouped`",
-        }),
-        Grouping::WholeTrace { .. } => Ok(()),
-    }
+    })
 }
 
 /// A word of lower-case letters and digits, or several joined by single hyphens; starts with a letter.
@@ -332,7 +317,6 @@ mod tests {
         change(&mut changed);
         match check(changed, all()).unwrap_err() {
             LoadError::Description { field, .. } => field.to_owned(),
-            LoadError::NotImplemented { feature, .. } => feature.to_owned(),
             other => panic!("{other}"),
         }
     }
@@ -428,10 +412,5 @@ mod tests {
             let description = check(stateful, all()).unwrap();
             assert_eq!(description.flush_interval, Some(kept));
         }
-    }
-
-    #[test]
-    fn what_delivery_cannot_do_yet_is_refused_by_name() {
-        assert!(refusal(|d| d.grouping = wit::Grouping::Ordered).contains("ordered"));
     }
 }

@@ -14,6 +14,7 @@ use crate::deliver::jobs::Job;
 use crate::deliver::source::{Cursor, CursorError, Fate, Settlement};
 use crate::deliver::status::State;
 use crate::event::Signal;
+use crate::event::per_signal::PerSignal;
 use crate::plugin::guest::Guest;
 use crate::plugin::outcome::{CallError, NotBefore, SendResult};
 
@@ -66,6 +67,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
 
     fn called(&mut self, call: Call, result: Result<SendResult, CallError>) {
         let now = Instant::now();
+        self.empty_until = PerSignal::default();
         let Call {
             mut job, is_probe, ..
         } = call;

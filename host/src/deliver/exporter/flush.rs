@@ -256,9 +256,15 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         let Some(flushing) = &mut self.flushing else {
             return;
         };
-        for (tries, items) in flushing.held.take_tried(signal, items) {
+        let tried = flushing.held.take_tried(signal, items);
+        for (tries, items) in tried {
             let mut job = Job::new(signal, items, now).with(tries);
             job.due += self.settings.retry.delay(tries.failures, &mut self.random);
+            self.jobs.push(job, &self.settings.batch);
+        }
+        let behind = self.split_busy(signal, items);
+        if !behind.is_empty() {
+            let job = Job::new(signal, behind, now);
             self.jobs.push(job, &self.settings.batch);
         }
     }

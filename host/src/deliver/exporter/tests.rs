@@ -12,6 +12,7 @@ use tokio::time::sleep;
 mod fake;
 mod holding;
 mod isolation;
+mod ordered;
 mod outcomes;
 mod random;
 mod stopping;

@@ -374,17 +374,27 @@ impl World {
         self.delivery.start(Arc::clone(guest), cursor, settings);
     }
 
+    /// Each event in a lane of its own.
     pub(super) async fn append(&self, kind: EventKind, ids: std::ops::Range<u64>) {
-        let event = |id| Event {
+        self.append_lanes(kind, ids.map(|id| (id, id))).await;
+    }
+
+    /// Events by id and lane.
+    pub(super) async fn append_lanes(
+        &self,
+        kind: EventKind,
+        events: impl Iterator<Item = (u64, u64)>,
+    ) {
+        let event = |(id, lane)| Event {
             kind,
             payload: Bytes::from_static(&[b' '; 100]),
             received_at: id,
             source: Arc::default(),
             repeat_key: u128::from(id),
-            lane: id,
+            lane,
         };
         self.queue
-            .append(ids.map(event).collect())
+            .append(events.map(event).collect())
             .await
             .expect("there is room");
     }

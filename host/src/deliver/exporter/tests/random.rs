@@ -235,7 +235,11 @@ fn any_plot() -> impl Strategy<Value = Plot> {
     (
         acts,
         prop::option::of(flush_acts),
-        prop_oneof![Just(Grouping::Ungrouped), Just(WHOLE)],
+        prop_oneof![
+            Just(Grouping::Ungrouped),
+            Just(Grouping::Ordered),
+            Just(WHOLE)
+        ],
         1..20_usize,
         1..4_usize,
         prop::option::of(1..60_u8),
