@@ -92,6 +92,7 @@ enum Step {
 struct Call {
     job: Job,
     is_probe: bool,
+    began: Instant,
     abort: AbortHandle,
 }
 
@@ -276,11 +277,9 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
 
     /// The call that is due first, and when; `None` before something ends or comes.
     fn next_call(&self, now: Instant) -> Option<(Instant, Step)> {
-        if self.under_way() >= self.gate.limit() {
-            return None;
-        }
+        let room_at = self.room_at(now)?;
         let is_probing = self.gate.is_probing();
-        let opens_at = self.gate.opens_at(now);
+        let opens_at = self.gate.opens_at(now).max(room_at);
         let opens_for = |signal| {
             self.not_before
                 .get(signal)
@@ -335,6 +334,14 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
     fn under_way(&self) -> usize {
         let flush = self.flushing.as_ref().and_then(|it| it.call.as_ref());
         self.calls.len() + usize::from(flush.is_some())
+    }
+
+    /// When one more call may start; `None` before one has ended.
+    fn room_at(&self, now: Instant) -> Option<Instant> {
+        let flush = self.flushing.as_ref().and_then(|it| it.call.as_ref());
+        let calls = self.calls.values().map(|call| (call.began, call.is_probe));
+        let calls = calls.chain(flush.map(|call| (call.began, call.is_probe)));
+        self.gate.room_at(calls, now)
     }
 
     /// Whether no event waits for a call of `send`, and none is in one.
@@ -407,6 +414,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             Call {
                 job,
                 is_probe,
+                began: Instant::now(),
                 abort,
             },
         );
@@ -495,6 +503,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         }
         self.status.state = state;
         self.status.in_flight = self.under_way();
+        self.status.max_in_flight = self.gate.limit();
         self.status.retrying_events = self.jobs.items();
         self.status.held_events = self.flushing.as_ref().map_or(0, |it| it.held.count());
         let is_quiet = self.tasks.is_empty() && self.has_nothing_to_send();

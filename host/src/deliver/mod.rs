@@ -18,6 +18,7 @@ mod jobs;
 pub mod settings;
 pub mod source;
 pub mod status;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

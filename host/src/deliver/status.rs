@@ -93,6 +93,8 @@ pub struct Status {
     pub last_error: Option<Arc<str>>,
     /// Calls under way.
     pub in_flight: usize,
+    /// Calls that may be under way at once, as far as the backend keeps up; one more for each probe that hangs.
+    pub max_in_flight: usize,
     /// Events that wait for another try.
     pub retrying_events: usize,
     /// Events that a stateful component holds.
@@ -115,6 +117,7 @@ impl Status {
             state: State::Running,
             last_error: None,
             in_flight: 0,
+            max_in_flight: 1,
             retrying_events: 0,
             held_events: 0,
             is_idle: false,

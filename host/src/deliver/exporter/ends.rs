@@ -69,7 +69,10 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         let now = Instant::now();
         self.empty_until = PerSignal::default();
         let Call {
-            mut job, is_probe, ..
+            mut job,
+            is_probe,
+            began,
+            ..
         } = call;
         let signal = job.signal;
         let deliveries = *self.deliveries.get(signal);
@@ -109,6 +112,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             self.hold(&job, &plan.held, holder);
         }
         self.note_not_before(signal, plan.not_before, now);
+        self.note_pressure(&plan, began, now);
         for rest in plan.rest {
             self.keep(&job, rest, now);
         }
@@ -162,6 +166,16 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
                 let known = self.not_before.get_mut(signal);
                 *known = (*known).max(Some(until));
             }
+        }
+    }
+
+    /// A backend that asks for time or does not answer is asked less at once; one that takes batches, more.
+    fn note_pressure(&mut self, plan: &Plan, began: Instant, now: Instant) {
+        let is_put_off = matches!(plan.verdict, Verdict::Failing | Verdict::Delayed);
+        if plan.not_before.is_some() || (is_put_off && !plan.is_fault) {
+            self.gate.narrow(began, now);
+        } else if plan.verdict == Verdict::Answered {
+            self.gate.widen();
         }
     }
 

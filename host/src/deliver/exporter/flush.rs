@@ -40,6 +40,7 @@ pub(super) struct Flushing {
 pub(super) struct FlushCall {
     pub(super) id: Id,
     pub(super) is_probe: bool,
+    pub(super) began: Instant,
     pub(super) abort: AbortHandle,
 }
 
@@ -115,6 +116,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         flushing.call = Some(FlushCall {
             id: abort.id(),
             is_probe,
+            began: Instant::now(),
             abort,
         });
     }

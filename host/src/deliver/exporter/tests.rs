@@ -14,6 +14,7 @@ mod holding;
 mod isolation;
 mod ordered;
 mod outcomes;
+mod pressure;
 mod random;
 mod stopping;
 mod whole_traces;

@@ -185,6 +185,14 @@ impl Fake {
         self.stored().into_keys().collect()
     }
 
+    /// Calls under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+
     /// The most calls that were under way at once.
     pub(super) fn most_under_way(&self) -> usize {
         self.under_way
