@@ -180,6 +180,9 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
     async fn deliver(&mut self) -> State {
         loop {
             self.heed_control();
+            // Before anything is awaited: a queue that hangs is to be seen.
+            self.look(Instant::now());
+            self.publish(None);
             let wake = match self.advance().await {
                 Ok(wake) => wake,
                 Err(end) => return end,
@@ -513,9 +516,11 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             && gathered.is_none_or(|it| it.groups.is_empty());
         let is_group_due = self.group_due(now).is_some_and(|at| at <= now);
         let is_flush_failing = |it: &Flushing| it.held.is_full() || it.failing_since.is_some();
+        let had_work = self.status.has_work;
         self.status.has_work =
             !is_quiet || is_group_due || self.flushing.as_ref().is_some_and(is_flush_failing);
-        if !self.status.has_work {
+        // Work that has just come has not been kept waiting.
+        if !self.status.has_work || !had_work {
             self.status.last_progress = now;
         }
         self.status.seen = self.seen.number;

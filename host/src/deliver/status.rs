@@ -103,7 +103,7 @@ pub struct Status {
     pub is_idle: bool,
     /// Whether there is something to do now. Held events are not, as long as flushes succeed.
     pub has_work: bool,
-    /// When a fate was last counted, or when there was last nothing to do.
+    /// When a fate was last counted, or when there was last nothing to do, or when there came something to do again.
     pub last_progress: Instant,
     /// See [`CallCounts`].
     pub counts: CallCounts,

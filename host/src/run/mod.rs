@@ -28,7 +28,7 @@ use tracing::{info, warn};
 
 use crate::config::select::Planned;
 use crate::config::{Config, ExporterId, HttpReceiver};
-use crate::deliver::Delivery;
+use crate::deliver::{Delivery, Statuses};
 use crate::event::signal_set::SignalSet;
 use crate::event::span_phases::SpanPhases;
 use crate::http::hop::{HOP_HEADER, HopTrail};
@@ -46,6 +46,7 @@ pub use exporter::StartError;
 pub use intake::QueueIntake;
 pub use refused::Refused;
 
+use intake::Appends;
 use pages::Pages;
 
 /// How long a host that is told to stop goes on delivering what it has. The whole stop is to end within 5 s.
@@ -71,6 +72,8 @@ pub struct Host {
     exporters: exporter::Shared,
     refused: Arc<Refused>,
     counts: Arc<Counts>,
+    appends: Arc<Appends>,
+    statuses: Statuses,
     started: Instant,
 }
 
@@ -110,11 +113,13 @@ impl Host {
         let refused = Arc::new(Refused::new(&queue));
         Ok(Self {
             queue,
+            statuses: delivery.watch(),
             delivery: Arc::new(Mutex::new(delivery)),
             pools: Arc::new(RwLock::new(pools)),
             exporters: shared,
             refused,
             counts: Arc::new(Counts::default()),
+            appends: Arc::default(),
             started: Instant::now(),
         })
     }
@@ -182,9 +187,10 @@ impl Host {
         let hops = Arc::clone(&self.exporters.hops);
         let pages = Pages::new(
             self.queue.clone(),
-            Arc::clone(&self.delivery),
+            self.statuses.clone(),
             Arc::clone(&self.pools),
             Arc::clone(&self.counts),
+            Arc::clone(&self.appends),
         );
         let settings = receive::Settings {
             limits: limits.clone(),
@@ -208,7 +214,10 @@ impl Host {
     /// What receivers and readers hand events to.
     #[must_use]
     pub fn intake(&self) -> QueueIntake {
-        QueueIntake(self.queue.clone())
+        QueueIntake {
+            queue: self.queue.clone(),
+            appends: Arc::clone(&self.appends),
+        }
     }
 
     /// Where refused items of an input go.
