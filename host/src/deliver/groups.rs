@@ -298,10 +298,9 @@ fn parents_first(parts: &mut [Part]) {
             }
             path.push(parent);
         }
-        let mut depth = known.map_or(0, |depth| depth + 1);
-        for span in path.into_iter().rev() {
+        let top = known.map_or(0, |depth| depth + 1);
+        for (depth, span) in (top..).zip(path.into_iter().rev()) {
             depths.entry(span).or_insert(depth);
-            depth += 1;
         }
     }
     let mut keys: HashMap<u64, (usize, u64, u64)> = HashMap::with_capacity(parts.len());

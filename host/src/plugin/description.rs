@@ -118,18 +118,7 @@ pub(super) fn check(
             "empty, so that `traces` would never be called: name at least `ended`".to_owned(),
         ));
     }
-    if let wit::Grouping::WholeTrace(whole) = &described.grouping {
-        let reason = match (whole, phases.ended) {
-            (_, false) => "`whole-trace` needs the phase `ended`, with which a trace is complete",
-            (wit::WholeTrace { max_wait: 0, .. } | wit::WholeTrace { max_spans: 0, .. }, _) => {
-                "`max-wait` and `max-spans` of `whole-trace` must be above 0"
-            }
-            _ => "",
-        };
-        if !reason.is_empty() {
-            return Err(bad("grouping", reason.to_owned()));
-        }
-    }
+    let grouping = grouping(described.grouping, phases).map_err(|reason| bad("grouping", reason))?;
     let hosts = described
         .hosts
         .into_iter()
@@ -145,21 +134,30 @@ pub(super) fn check(
         max_items,
         max_bytes,
         phases,
-        grouping: match described.grouping {
-            wit::Grouping::Ungrouped => Grouping::Ungrouped,
-            wit::Grouping::Ordered => Grouping::Ordered,
-            wit::Grouping::WholeTrace(wit::WholeTrace {
-                max_wait,
-                max_spans,
-            }) => Grouping::WholeTrace {
-                max_wait: Duration::from_nanos(max_wait),
-                max_spans,
-            },
-        },
+        grouping,
         idempotent: idempotent(described.idempotent),
         flush_interval: described
             .flush_interval
             .map(|nanos| Duration::from_nanos(nanos).max(LEAST_FLUSH_INTERVAL)),
+    })
+}
+
+fn grouping(grouping: wit::Grouping, phases: SpanPhases) -> Result<Grouping, String> {
+    let whole = match grouping {
+        wit::Grouping::Ungrouped => return Ok(Grouping::Ungrouped),
+        wit::Grouping::Ordered => return Ok(Grouping::Ordered),
+        wit::Grouping::WholeTrace(whole) => whole,
+    };
+    if !phases.ended {
+        let why = "`whole-trace` needs the phase `ended`, with which a trace is complete";
+        return Err(why.to_owned());
+    }
+    if whole.max_wait == 0 || whole.max_spans == 0 {
+        return Err("`max-wait` and `max-spans` of `whole-trace` must be above 0".to_owned());
+    }
+    Ok(Grouping::WholeTrace {
+        max_wait: Duration::from_nanos(whole.max_wait),
+        max_spans: whole.max_spans,
     })
 }
 
