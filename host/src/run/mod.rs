@@ -9,9 +9,10 @@ mod exporter;
 mod exporter_pages;
 mod intake;
 mod pages;
+pub mod queue;
 mod refused;
 mod report;
-pub mod store;
+mod store;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -96,6 +97,7 @@ impl Host {
             hops: Arc::new(HopTrail::default()),
             own_listeners: own_listener.into_iter().collect(),
             instruments: Arc::new(exporter::instruments(config)),
+            store: store::LocalStore::new(&config.storage),
         };
         let mut delivery = Delivery::new(fastrand::Rng::new());
         let (mut pools, mut failures) = (BTreeMap::new(), Vec::new());
@@ -195,7 +197,7 @@ impl Host {
         let settings = receive::Settings {
             limits: limits.clone(),
             tokens: Tokens::new(tokens),
-            dead_letters: Arc::clone(&self.refused) as _,
+            refused: Arc::clone(&self.refused) as _,
             status: Arc::new(pages),
             is_loop: Arc::new(move |headers: &HeaderMap| is_loop(&hops, headers)),
             clock: receive::system_clock,
