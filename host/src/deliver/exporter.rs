@@ -51,6 +51,8 @@ pub(crate) struct Control {
     pub(crate) number: u64,
     /// Nobody is to wait for more events: batches go out as they are.
     pub(crate) flush: bool,
+    /// With `flush`: traces whose root has not ended stay in the queue.
+    pub(crate) keeps_unfinished: bool,
     /// Rises when the settings have changed.
     pub(crate) resumed: u64,
 }
@@ -510,10 +512,8 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         self.status.retrying_events = self.jobs.items();
         self.status.held_events = self.flushing.as_ref().map_or(0, |it| it.held.count());
         let is_quiet = self.tasks.is_empty() && self.has_nothing_to_send();
-        let gathered = self.gathering.as_ref();
-        self.status.is_idle = is_quiet
-            && self.status.held_events == 0
-            && gathered.is_none_or(|it| it.groups.is_empty());
+        self.status.is_idle =
+            is_quiet && self.status.held_events == 0 && self.has_no_traces_to_send();
         let is_group_due = self.group_due(now).is_some_and(|at| at <= now);
         let is_flush_failing = |it: &Flushing| it.held.is_full() || it.failing_since.is_some();
         let had_work = self.status.has_work;

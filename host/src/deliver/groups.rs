@@ -2,9 +2,9 @@
 //! Pure bookkeeping; the events themselves stay in the queue, taken.
 //!
 //! A trace may go when its root has ended, when it has waited as long as the component allows, or when it has as many
-//! spans or bytes as one batch may. It goes at once, or waits for company as long as any small batch does; complete
-//! traces share a batch as long as they fit, and none is cut that fits one. Parents come before children. What comes
-//! later, comes with its ancestors ([`Ancestors`]).
+//! spans as the component allows or [`MAX_TRACE_BYTES`]. It goes at once, or waits for company as long as any small batch
+//! does; complete traces share a batch as long as they fit, and none is cut that fits one. One that fits none goes in
+//! parts, parents before children; what comes later, comes with its ancestors ([`Ancestors`]).
 //!
 //! Bounds: [`MAX_SPANS`] spans and [`MAX_BYTES`] of events; beyond them the trace that is due next goes.
 
@@ -25,6 +25,10 @@ const MAX_SPANS: usize = 100_000;
 
 /// Bytes of the events that wait so. They stay in the log: a sixteenth of its bound by default.
 const MAX_BYTES: usize = 128 << 20;
+
+/// Bytes of events with which an unfinished trace goes. More than a batch, since a trace that goes before its root has
+/// its spans in the wrong places at some backends, and waiting costs little.
+const MAX_TRACE_BYTES: usize = 32 << 20;
 
 /// The skeletons of a batch's spans, by token.
 pub(crate) type Shape = HashMap<u64, Arc<SpanAncestor>>;
@@ -59,6 +63,8 @@ pub(crate) struct Groups {
     max_wait: Duration,
     /// Of one trace.
     max_spans: usize,
+    /// Of one trace.
+    max_bytes: usize,
     limits: BatchLimits,
     traces: HashMap<Arc<str>, Trace>,
     order: BTreeMap<(Instant, u64), Arc<str>>,
@@ -74,7 +80,8 @@ impl Groups {
     pub(crate) fn new(max_wait: Duration, max_spans: usize, limits: BatchLimits) -> Self {
         Self {
             max_wait,
-            max_spans: max_spans.clamp(1, limits.max_items.max(1)),
+            max_spans: max_spans.max(1),
+            max_bytes: MAX_TRACE_BYTES,
             limits,
             traces: HashMap::new(),
             order: BTreeMap::new(),
@@ -89,6 +96,11 @@ impl Groups {
     /// Whether nothing waits here.
     pub(crate) fn is_empty(&self) -> bool {
         self.traces.is_empty()
+    }
+
+    /// Whether a trace waits that need not wait for more of its spans.
+    pub(crate) const fn has_complete(&self) -> bool {
+        self.complete.0 > 0
     }
 
     /// Whether no more may be added now.
@@ -124,8 +136,7 @@ impl Groups {
                 self.complete.1 += part.bytes;
             }
             trace.parts.push(part);
-            let is_over =
-                trace.parts.len() >= self.max_spans || trace.bytes >= self.limits.max_bytes;
+            let is_over = trace.parts.len() >= self.max_spans || trace.bytes >= self.max_bytes;
             if (is_end || is_over) && !trace.is_complete {
                 trace.is_complete = true;
                 self.complete.0 += trace.parts.len();

@@ -167,16 +167,25 @@ impl Delivery {
     /// No more events are to come: sends out what waits without waiting for more, until all is settled or the time has
     /// come. Returns the exporters that are not done; their accounts say what is left. Cancel safe.
     pub async fn drain(&self, until: Instant) -> Vec<String> {
+        let flush = |control: &mut Control| control.flush = true;
+        self.tell_and_wait(flush, until).await
+    }
+
+    /// The same before an end that the queue outlives: traces whose root has not ended stay queued, to be put together
+    /// with what comes after the next start. Cancel safe.
+    pub async fn wind_down(&self, until: Instant) -> Vec<String> {
+        let flush = |control: &mut Control| {
+            control.flush = true;
+            control.keeps_unfinished = true;
+        };
+        self.tell_and_wait(flush, until).await
+    }
+
+    async fn tell_and_wait(&self, flush: impl Fn(&mut Control), until: Instant) -> Vec<String> {
         let told: Vec<_> = self
             .exporters
             .iter()
-            .map(|(id, handle)| {
-                (
-                    id,
-                    handle.status.clone(),
-                    handle.tell(|control| control.flush = true),
-                )
-            })
+            .map(|(id, handle)| (id, handle.status.clone(), handle.tell(&flush)))
             .collect();
         let mut unfinished = Vec::new();
         for (id, mut status, number) in told {

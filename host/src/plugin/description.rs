@@ -118,7 +118,8 @@ pub(super) fn check(
             "empty, so that `traces` would never be called: name at least `ended`".to_owned(),
         ));
     }
-    let grouping = grouping(described.grouping, phases).map_err(|reason| bad("grouping", reason))?;
+    let grouping =
+        grouping(described.grouping, phases).map_err(|reason| bad("grouping", reason))?;
     let hosts = described
         .hosts
         .into_iter()

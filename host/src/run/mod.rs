@@ -234,6 +234,15 @@ impl Host {
         self.delivery.lock().await.drain(until).await
     }
 
+    /// The same before the host stops: what the queue keeps and cannot be delivered whole, stays.
+    pub async fn wind_down(&self, until: Instant) -> Vec<String> {
+        if !self.queue.is_durable() {
+            return self.drain(until).await;
+        }
+        self.queue.close();
+        self.delivery.lock().await.wind_down(until).await
+    }
+
     /// Events with a fate, and events that wait, over all exporters.
     #[must_use]
     pub fn progress(&self) -> (u64, u64) {

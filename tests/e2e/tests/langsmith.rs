@@ -152,6 +152,37 @@ async fn a_trace_in_pieces_arrives_whole_and_a_late_span_in_its_place() -> anyho
 }
 
 #[tokio::test]
+async fn a_trace_is_put_together_across_a_restart() -> anyhow::Result<()> {
+    let data = tempfile::tempdir()?;
+    let backend = Backend::start(LangSmith::default()).await?;
+    let start = async || {
+        let command = run(&config(&backend)?)?.arg("--data-dir");
+        command.arg(data.path().as_os_str()).start().await
+    };
+    let first = start().await?;
+    first
+        .send_events(ndjson(&[generation(1, 3, Some(2))]))
+        .await?;
+    let finished = first.terminate().await?;
+    finished.expect_code(3)?;
+    assert_eq!(accounts(&finished)?.of("langsmith", "traces")?.queued, 1);
+    assert!(backend.stored(RUN).is_empty(), "it waits for its parents");
+    let second = start().await?;
+    let parents = [
+        span(1, 2, Some(1), "tool_call"),
+        span(1, 1, None, "agent_run"),
+    ];
+    second.send_events(ndjson(&parents)).await?;
+    backend.wait_for_stored(RUN, 3).await?;
+    assert_eq!(backend.requests_to(FORMS).len(), 1, "all in one request");
+    let finished = second.terminate().await?;
+    finished.expect_code(0)?;
+    let account = accounts(&finished)?.of("langsmith", "traces")?;
+    assert_eq!(account, Account::delivered(3));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_span_that_comes_alone_is_taken_below_the_root_of_its_trace() -> anyhow::Result<()> {
     let backend = Backend::start(LangSmith::default()).await?;
     for event in [

@@ -94,10 +94,7 @@ impl Flushing {
 impl<G: Guest, C: Cursor> ExporterTask<G, C> {
     /// When the next flush is due, as far as the component is concerned.
     pub(super) fn flush_due(&self, now: Instant) -> Option<Instant> {
-        let gathered = self.gathering.as_ref();
-        let is_end = self.seen.flush
-            && self.has_nothing_to_send()
-            && gathered.is_none_or(|it| it.groups.is_empty());
+        let is_end = self.seen.flush && self.has_nothing_to_send() && self.has_no_traces_to_send();
         self.flushing.as_ref()?.due(is_end, now)
     }
 

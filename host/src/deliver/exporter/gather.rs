@@ -54,13 +54,26 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
 
     /// When the next traces are to go; `None` while none waits.
     pub(super) fn group_due(&self, now: Instant) -> Option<Instant> {
-        let gathering = self.gathering.as_ref()?;
-        gathering.groups.due(self.is_end_of_traces(), now)
+        let groups = &self.gathering.as_ref()?.groups;
+        let is_hurried = self.seen.flush && groups.has_complete();
+        let due = groups.due(self.is_end_of_traces(), now)?;
+        Some(if is_hurried { due.min(now) } else { due })
     }
 
-    /// No more spans will come.
+    /// Whether no trace waits but those that are to stay in the queue.
+    pub(super) fn has_no_traces_to_send(&self) -> bool {
+        let is_done = |gathering: &Gathering| {
+            let keeps = self.seen.flush && self.seen.keeps_unfinished;
+            gathering.groups.is_empty() || (keeps && !gathering.groups.has_complete())
+        };
+        self.gathering.as_ref().is_none_or(is_done)
+    }
+
+    /// No more spans will come, and none is to stay.
     fn is_end_of_traces(&self) -> bool {
-        self.seen.flush && self.waiting.get(Signal::Traces).items == 0
+        self.seen.flush
+            && !self.seen.keeps_unfinished
+            && self.waiting.get(Signal::Traces).items == 0
     }
 
     /// Takes spans from the queue.

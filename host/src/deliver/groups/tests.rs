@@ -91,11 +91,12 @@ async fn complete_traces_share_a_batch_and_none_is_cut() {
 }
 
 #[tokio::test]
-async fn trace_with_as_many_spans_or_bytes_as_a_batch_goes_at_once() {
+async fn trace_with_as_many_spans_or_bytes_as_it_may_have_goes_at_once_and_unfinished() {
     let now = Instant::now();
     let size = item(1, "aa", 2, Some(1)).event.size_bytes();
-    for (max_items, max_bytes) in [(3, 1 << 20), (100, 3 * size)] {
-        let mut groups = groups(max_items, max_bytes);
+    for (max_spans, max_bytes) in [(3, 1 << 20), (100, 3 * size)] {
+        let mut groups = groups(3, 1 << 20);
+        (groups.max_spans, groups.max_bytes) = (max_spans, max_bytes);
         let parts: Vec<_> = (2..=5).map(|id| item(id, "aa", id, Some(id - 1))).collect();
         groups.add(&parts[..2], now);
         assert_eq!(groups.due(false, now), Some(now + WAIT));
@@ -108,6 +109,24 @@ async fn trace_with_as_many_spans_or_bytes_as_a_batch_goes_at_once() {
         let ancestors = groups.ancestors(&parts[3..], &group.shape);
         let ids: Vec<_> = ancestors.iter().map(|span| &*span.name).collect();
         assert_eq!(ids, ["n2", "n3", "n4"]);
+    }
+}
+
+#[tokio::test]
+async fn trace_larger_than_a_batch_waits_for_its_root_and_goes_in_parts_from_the_root_down() {
+    let now = Instant::now();
+    let size = item(1, "aa", 2, Some(1)).event.size_bytes();
+    for (max_items, max_bytes) in [(3, 1 << 20), (100, 3 * size + 1)] {
+        let mut groups = groups(max_items, max_bytes);
+        let children: Vec<_> = (2..=8).map(|id| item(id, "aa", id, Some(id - 1))).collect();
+        groups.add(&children, now);
+        assert_eq!(groups.due(false, now), Some(now + WAIT));
+        groups.add(&[item(9, "aa", 1, None)], now);
+        assert_eq!(groups.due(false, now), Some(now), "there is a full batch");
+        for tokens in [vec![9, 2, 3], vec![4, 5, 6], vec![7, 8]] {
+            assert_eq!(groups.take(false, now + AGE).tokens, tokens);
+        }
+        assert!(groups.is_empty());
     }
 }
 

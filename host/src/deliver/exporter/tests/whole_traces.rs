@@ -176,3 +176,24 @@ async fn backend_that_is_down_leaves_traces_in_the_queue_and_gets_all_of_them_la
     let sizes = guest.calls().into_iter().map(|call| call.ids.len());
     assert!(sizes.into_iter().all(|size| size <= 10 && size % 2 == 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn wind_down_sends_whole_traces_and_leaves_the_others_queued() {
+    let guest = Fake::new(|_, _| delivered());
+    let mut world = World::new();
+    let mut settings = whole(100);
+    settings.batch.max_age = 3600 * SECOND;
+    world.start("a", &guest, settings).await;
+    let spans = [span(7, 2, Some(1)), span(7, 1, None), span(8, 4, Some(3))];
+    send(&world, &spans).await;
+    let unfinished = world.delivery.wind_down(Instant::now() + SECOND).await;
+    assert!(unfinished.is_empty(), "{unfinished:?}");
+    assert_eq!(world.started.elapsed().as_secs(), 0);
+    assert_eq!(guest.stored_ids(), [1, 2]);
+    world.delivery.stop().await;
+    assert_eq!(world.traces("a").queued, 1);
+    world.start("a", &guest, whole(100)).await;
+    send(&world, &[span(8, 3, None)]).await;
+    world.until(SECOND).await;
+    assert_eq!(guest.calls()[1].ids, [3, 4]);
+}
