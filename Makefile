@@ -6,7 +6,7 @@ CARGO_TEST := cargo test --release --locked
 # The host's own tests: not optimised, they compile in a quarter of the time. What the other tests start is the release build.
 HOST_TESTS := --config profile.release.package.mastra-host.opt-level=0 --config profile.release.package.mastra-host.codegen-units=256
 
-.PHONY: help setup build exporters demo test test-peers lint bench
+.PHONY: help setup build exporters demo test test-peers lint bench chaos
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -39,3 +39,6 @@ lint: setup ## Check format and lints.
 bench: build ## Measure spans per CPU-second and peak memory, beside a rival.
 	cd tests/peers && npm ci --no-audit --no-fund
 	cargo run --release --locked -q -p bench
+
+chaos: build ## Kill the host a thousand times and see that nothing is lost.
+	MASTRA_HOST_BIN=target/release/mastra-host cargo run --release --locked -q -p e2e --bin chaos

@@ -2,6 +2,7 @@
 //!
 //! Knows the host only by its command line, its configuration and the wire. Called by the tests in `tests/`.
 
+pub mod chaos;
 pub mod sources;
 
 use std::path::Path;

@@ -190,6 +190,18 @@ impl HostCommand {
         self.spawn()?.listening().await
     }
 
+    /// Starts and is killed with the first line of its log, while it opens its files.
+    ///
+    /// # Errors
+    /// When it cannot be started, or does not end.
+    pub async fn kill_at_first_word(self) -> anyhow::Result<()> {
+        let process = self.spawn()?;
+        let mut log = process.stderr.clone();
+        tokio::time::timeout(DEADLINE, log.find(|_| Some(()))).await?;
+        process.signal(Signal::KILL)?;
+        process.ended().await.map(drop)
+    }
+
     fn spawn(self) -> anyhow::Result<Process> {
         let mut child = Command::new(&self.program)
             .args(&self.args)
@@ -282,6 +294,13 @@ struct Process {
 }
 
 impl Process {
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let id = self.child.id().context("the host has ended")?;
+        let pid = Pid::from_raw(id.try_into().context("not a process id")?)
+            .context("not a process id")?;
+        kill_process(pid, signal).context("cannot signal the host")
+    }
+
     async fn ended(mut self) -> anyhow::Result<Finished> {
         let waited = tokio::time::timeout(DEADLINE, async {
             let status = self
@@ -432,10 +451,7 @@ impl RunningHost {
     /// # Errors
     /// When the process is gone.
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        let id = self.process.child.id().context("the host has ended")?;
-        let pid = Pid::from_raw(id.try_into().context("not a process id")?)
-            .context("not a process id")?;
-        kill_process(pid, signal).context("cannot signal the host")
+        self.process.signal(signal)
     }
 
     /// Its process id, for measurements.
