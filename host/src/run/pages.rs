@@ -161,6 +161,8 @@ fn exporters(
         ExporterSnapshot {
             counts: report::of_exporter(&cursor.accounts),
             lag_bytes: cursor.lag_bytes,
+            held_items: status.map_or(0, |status| status.held_events as u64),
+            call_limit: status.map_or(0, |status| status.max_in_flight as u64),
             calls: CallFigures {
                 ended: calls.calls,
                 fruitless: calls.fruitless,

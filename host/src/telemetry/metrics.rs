@@ -126,6 +126,16 @@ pub const EXPORTER_LAG_BYTES: Metric = gauge(
     "Bytes of events that the exporter has not finished with.",
 );
 /// `{exporter}`
+pub const EXPORTER_HELD: Metric = gauge(
+    "mastra_host_exporter_held_items",
+    "Events that a stateful component holds.",
+);
+/// `{exporter}`
+pub const EXPORTER_CALL_LIMIT: Metric = gauge(
+    "mastra_host_exporter_call_limit",
+    "Calls that may be under way at once, as far as the backend keeps up.",
+);
+/// `{exporter}`
 pub const EXPORTER_CALLS: Metric = counter(
     "mastra_host_exporter_calls_total",
     "Calls of the component that ended.",
@@ -168,7 +178,7 @@ pub const EXPORTER_STATE: Metric = gauge(
 );
 
 /// All, in the order in which they are exposed.
-pub const ALL: [Metric; 26] = [
+pub const ALL: [Metric; 28] = [
     BUILD_INFO,
     START_TIME,
     RECEIVER_REQUESTS,
@@ -187,6 +197,8 @@ pub const ALL: [Metric; 26] = [
     EXPORTER_DROPPED,
     EXPORTER_QUEUED,
     EXPORTER_LAG_BYTES,
+    EXPORTER_HELD,
+    EXPORTER_CALL_LIMIT,
     EXPORTER_CALLS,
     EXPORTER_FRUITLESS_CALLS,
     EXPORTER_RESENT,

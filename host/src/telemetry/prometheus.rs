@@ -61,6 +61,10 @@ pub struct ExporterSnapshot {
     pub counts: BTreeMap<Signal, Counts>,
     /// Bytes not finished with.
     pub lag_bytes: u64,
+    /// Events that a stateful component holds.
+    pub held_items: u64,
+    /// Calls that may be under way at once.
+    pub call_limit: u64,
     /// Calls of the component.
     pub calls: CallFigures,
     /// Wall clock of calls, where it is measured.
@@ -210,8 +214,10 @@ fn write_fates(text: &mut Exposition, snapshot: &Snapshot) {
 
 fn write_calls(text: &mut Exposition, snapshot: &Snapshot) {
     type Figure = (Metric, fn(&ExporterSnapshot) -> u64);
-    const FIGURES: [Figure; 7] = [
+    const FIGURES: [Figure; 9] = [
         (metrics::EXPORTER_LAG_BYTES, |exporter| exporter.lag_bytes),
+        (metrics::EXPORTER_HELD, |exporter| exporter.held_items),
+        (metrics::EXPORTER_CALL_LIMIT, |exporter| exporter.call_limit),
         (metrics::EXPORTER_CALLS, |exporter| exporter.calls.ended),
         (metrics::EXPORTER_FRUITLESS_CALLS, |exporter| {
             exporter.calls.fruitless

@@ -5,7 +5,8 @@ use kit::accounts::Account;
 use kit::backend::{Backend, Behaviour, RecordEverything, Recorded, Which};
 use kit::client::Outgoing;
 use kit::components;
-use kit::fixtures::{ndjson, span};
+use kit::fixtures::{ndjson, span, with};
+use kit::host::Signal;
 use serde_json::Value;
 
 const PATH: &str = "/names";
@@ -67,6 +68,45 @@ async fn what_a_flush_could_not_deliver_is_given_again() -> anyhow::Result<()> {
     finished.expect_code(0)?;
     let account = accounts(&finished)?.of("keeper", "traces")?;
     assert_eq!(account, Account::delivered(3));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_held_outlives_a_killed_host() -> anyhow::Result<()> {
+    let data = tempfile::tempdir()?;
+    let down = Backend::start(RecordEverything).await?;
+    down.on(Which::all(), Behaviour::status(503));
+    let start = async |backend: &Backend| {
+        let command = run(&keeper(backend)?)?.arg("--data-dir");
+        command.arg(data.path().as_os_str()).start().await
+    };
+    let first = start(&down).await?;
+    first.send_events(ndjson(&spans(3))).await?;
+    down.wait_for_requests(1).await?;
+    first.signal(Signal::KILL)?;
+    first.ended().await?;
+    let up = Backend::start(RecordEverything).await?;
+    let second = start(&up).await?;
+    up.wait_until(|requests| kept(requests) == 3).await?;
+    let finished = second.terminate().await?;
+    finished.expect_code(0)?;
+    let account = accounts(&finished)?.of("keeper", "traces")?;
+    assert_eq!(account, Account::delivered(3));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_span_that_takes_the_component_down_costs_itself_alone() -> anyhow::Result<()> {
+    let backend = Backend::start(RecordEverything).await?;
+    let mut events = spans(4);
+    events.push(with(span(5, 5, None, "agent_run"), "name", "trap".into()));
+    let finished = run_with_input(&keeper(&backend)?, ndjson(&events))?
+        .finish()
+        .await?;
+    finished.expect_code(3)?;
+    let account = accounts(&finished)?.of("keeper", "traces")?;
+    assert_eq!((account.delivered, account.dead_lettered), (4, 1));
+    assert_eq!(kept(&backend.requests_to(PATH)), 4, "each of them once");
     Ok(())
 }
 

@@ -22,6 +22,8 @@ fn snapshot() -> Snapshot {
     let exporter = ExporterSnapshot {
         counts: BTreeMap::from([(Signal::Traces, counts.clone()), (Signal::Scores, counts)]),
         lag_bytes: 42,
+        held_items: 5,
+        call_limit: 4,
         calls: CallFigures {
             ended: 3,
             ..CallFigures::default()
