@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::backend::otlp::wire::{self, Signal};
 use crate::backend::{Answer, Fake, Request};
 use crate::paths;
 
@@ -35,6 +36,8 @@ pub struct Endpoint {
     /// Which part of the file is the body, as a JSON pointer; all of it when absent.
     #[serde(default)]
     pub part: String,
+    /// The body is sent as OTLP protobuf of this signal; the file has its JSON.
+    pub protobuf: Option<Signal>,
     /// Status of the good request.
     pub accepted: u16,
     /// What to break.
@@ -176,7 +179,11 @@ fn request(
         path = mutation.path.clone().unwrap_or(path);
         raw.clone_from(&mutation.raw);
     }
-    let body = raw.unwrap_or_else(|| body.to_string());
+    let body = match (raw, endpoint.protobuf) {
+        (Some(raw), _) => raw.into_bytes(),
+        (None, Some(signal)) => wire::to_protobuf(signal, &body)?,
+        (None, None) => body.to_string().into_bytes(),
+    };
     Ok(Request {
         method,
         path,

@@ -8,6 +8,7 @@ pub mod behaviour;
 mod body;
 pub mod braintrust;
 pub mod cloud;
+pub mod collector;
 pub mod datadog;
 pub mod langfuse;
 pub mod langsmith;
