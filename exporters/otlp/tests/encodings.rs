@@ -401,7 +401,8 @@ fn any_json() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_filter("JSON has no others", |number| number.is_finite()).prop_map(Value::from),
+        // The reference reads others not quite exactly from JSON.
+        any::<i32>().prop_map(|number| Value::from(f64::from(number) / 8.0)),
         "\\PC{0,40}".prop_map(Value::from),
         "[a-z\"\\\\\n]{100,300}".prop_map(Value::from),
     ];

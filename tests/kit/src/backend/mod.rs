@@ -4,6 +4,7 @@
 //! middle of an answer and to take a backend away with all its connections. It refuses nothing by itself: whether a
 //! request is right is the fake's business.
 
+pub mod arize;
 pub mod behaviour;
 mod body;
 pub mod braintrust;
