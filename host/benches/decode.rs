@@ -15,13 +15,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use bytes::Bytes;
+use mastra_host::deliver::dead_letter::DeadLetter;
 use mastra_host::event::{Event, EventKind, Source, decode};
 use mastra_host::receive::auth::Tokens;
 use mastra_host::receive::counts::Counts;
-use mastra_host::receive::dead_letter::Ring;
 use mastra_host::receive::limits::Limits;
 use mastra_host::receive::{
-    Accepted, Intake, IntakeError, Page, Receiver, Settings, Status, system_clock,
+    Accepted, Intake, IntakeError, KeepRefused, Page, Receiver, Settings, Status, system_clock,
 };
 use tower::ServiceExt as _;
 
@@ -29,6 +29,12 @@ const SPANS: usize = 1000;
 const ENOUGH: Duration = Duration::from_secs(2);
 
 struct Nowhere;
+
+impl KeepRefused for Nowhere {
+    fn keep(&self, letters: Vec<DeadLetter>, _: u64) {
+        black_box(letters);
+    }
+}
 
 impl Intake for Nowhere {
     async fn accept(&self, events: Vec<Event>) -> Result<Accepted, IntakeError> {
@@ -102,7 +108,7 @@ fn main() {
     let settings = Settings {
         limits: Limits::default(),
         tokens: Tokens::default(),
-        dead_letters: Arc::new(Ring::default()),
+        refused: Arc::new(Nowhere),
         status: Arc::new(Silent),
         is_loop: Arc::new(|_| false),
         clock: system_clock,

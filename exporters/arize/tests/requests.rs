@@ -6,22 +6,17 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
-use std::path::Path;
-
 use arize_exporter::Arize;
-use kit::backend::otlp::wire::{Signal, from_protobuf};
-use kit::{golden, paths};
+use kit::backend::arize::{ArizeAx, Phoenix};
+use kit::exporter::{Golden, answered, configured, judged_by, recorded_ended};
 use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::http::{Auth, HttpError, Request};
-use mastra_exporter_sdk::records::SendResult;
-use mastra_exporter_sdk::test_support::requests::{answered, fate_words, header, outcome_word};
-use mastra_exporter_sdk::test_support::{Batches, ended_batches};
-use mastra_exporter_sdk::{Exporter, Feedback, Scores, Traces};
+use mastra_exporter_sdk::http::{Auth, HttpError};
+use mastra_exporter_sdk::test_support::requests::{fate_words, header, outcome_word};
+use mastra_exporter_sdk::{Feedback, Scores, Traces};
 use serde_json::{Value, json};
 
 fn made(settings: Value) -> Arize {
-    Arize::configure(serde_json::from_value(settings).unwrap()).unwrap()
+    configured(settings, &json!({}))
 }
 
 fn phoenix() -> Arize {
@@ -35,43 +30,47 @@ fn ax() -> Arize {
     }))
 }
 
-fn recorded() -> Batches {
-    ended_batches(&fs::read_to_string(paths::corpus("events.ndjson")).unwrap())
-}
-
-fn body(request: &Request) -> Value {
-    if header(request, "content-type") == Some("application/json") {
-        serde_json::from_slice(&request.body).unwrap()
-    } else {
-        from_protobuf(Signal::Traces, &request.body).unwrap()
-    }
-}
-
-fn assert_golden(name: &str, send: impl FnOnce() -> SendResult) {
-    let written: Value = answered(Ok(status(200)), send)
-        .1
-        .iter()
-        .map(|request| json!({"verb": request.verb, "url": request.url, "headers": request.headers, "body": body(request)}))
-        .collect();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
-    golden::check(&file, &written).unwrap();
+#[test]
+fn recorded_events_give_exactly_these_requests() {
+    let (phoenix, ax, events) = (phoenix(), ax(), recorded_ended());
+    let golden = Golden::of(env!("CARGO_MANIFEST_DIR"), 200);
+    golden.check("traces.json", || phoenix.send_spans(&events.spans));
+    golden.check("phoenix-scores.json", || phoenix.send_scores(&events.scores));
+    golden.check("phoenix-feedback.json", || phoenix.send_feedback(&events.feedback));
+    golden.check("ax-scores.json", || ax.send_scores(&events.scores));
+    golden.check("ax-feedback.json", || ax.send_feedback(&events.feedback));
 }
 
 #[test]
-fn recorded_events_give_exactly_these_requests() {
-    let (phoenix, ax, events) = (phoenix(), ax(), recorded());
-    assert_golden("traces.json", || phoenix.send_spans(&events.spans));
-    assert_golden("phoenix-scores.json", || phoenix.send_scores(&events.scores));
-    assert_golden("phoenix-feedback.json", || phoenix.send_feedback(&events.feedback));
-    assert_golden("ax-scores.json", || ax.send_scores(&events.scores));
-    assert_golden("ax-feedback.json", || ax.send_feedback(&events.feedback));
+fn strict_backends_take_every_request() {
+    let events = recorded_ended();
+    let of = |exporter: &Arize| {
+        answered(Ok(status(200)), || {
+            exporter.send_spans(&events.spans);
+            exporter.send_scores(&events.scores);
+            exporter.send_feedback(&events.feedback);
+        })
+        .1
+    };
+    for request in of(&phoenix()) {
+        judged_by(&Phoenix::default(), &request, "phx-key", &[]);
+    }
+    let fake = ArizeAx {
+        space_id: "space".to_owned(),
+        project_id: "id".to_owned(),
+        annotations: ["relevance", "accuracy", "tox", "complete", "thumbs", "rating", "remark"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..ArizeAx::default()
+    };
+    for request in of(&ax()) {
+        judged_by(&fake, &request, "ax-key", &[]);
+    }
 }
 
 #[test]
 fn each_backend_is_told_the_key_as_it_wants() {
-    let events = recorded();
+    let events = recorded_ended();
     let of = |exporter: &Arize| {
         answered(Ok(status(200)), || {
             exporter.send_spans(&events.spans);
@@ -95,7 +94,7 @@ fn each_backend_is_told_the_key_as_it_wants() {
 
 #[test]
 fn every_reply_to_spans_has_its_outcome() {
-    let (exporter, events) = (phoenix(), recorded());
+    let (exporter, events) = (phoenix(), recorded_ended());
     for (code, expected) in [
         (200, "delivered"),
         (400, "rejected"),
@@ -120,7 +119,7 @@ fn every_reply_to_spans_has_its_outcome() {
 
 #[test]
 fn a_span_that_ax_does_not_know_yet_holds_nobody_else_back() {
-    let (exporter, events) = (ax(), recorded());
+    let (exporter, events) = (ax(), recorded_ended());
     let mut count = 0;
     let (result, requests) = with_backend(
         move |_| {
@@ -136,7 +135,7 @@ fn a_span_that_ax_does_not_know_yet_holds_nobody_else_back() {
 
 #[test]
 fn what_has_no_place_is_skipped_with_a_reason() {
-    let events = recorded();
+    let events = recorded_ended();
     let unlisted = made(json!({"space_id": "s", "api_key": "k", "project_id": "id"}));
     let no_project = made(json!({"space_id": "s", "api_key": "k"}));
     for exporter in [unlisted, no_project] {
@@ -145,7 +144,7 @@ fn what_has_no_place_is_skipped_with_a_reason() {
         assert_eq!((fate_words(&result, 4), requests.len()), (vec!["skipped"; 4], 0));
     }
     let phoenix = phoenix();
-    let mut alone = recorded().scores;
+    let mut alone = recorded_ended().scores;
     alone.scores.truncate(1);
     alone.scores[0].trace_id = None;
     alone.scores[0].correlation = None;
@@ -155,7 +154,7 @@ fn what_has_no_place_is_skipped_with_a_reason() {
 
 #[test]
 fn annotations_of_spans_and_traces_go_apart_and_fail_apart() {
-    let (exporter, events) = (phoenix(), recorded());
+    let (exporter, events) = (phoenix(), recorded_ended());
     let (result, requests) = with_backend(
         |request| Ok(status(if request.url.contains("trace_annotations") { 503 } else { 200 })),
         || exporter.send_scores(&events.scores),

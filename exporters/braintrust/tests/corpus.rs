@@ -6,16 +6,17 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
+use kit::exporter::recorded_ended;
+use kit::paths;
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use braintrust_exporter::Braintrust;
 use kit::corpus::{Item, Recording};
 use mastra_exporter_sdk::http::Request;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::records::{SendResult, SpanPhase};
-use mastra_exporter_sdk::test_support::{Batches, batches};
+use mastra_exporter_sdk::records::SendResult;
+use mastra_exporter_sdk::test_support::Batches;
 use mastra_exporter_sdk::{Exporter, Scores, Traces};
 use serde_json::{Value, json};
 
@@ -31,17 +32,6 @@ const ARTEFACTS: [&str; 7] = [
 ];
 
 const PROJECT: &str = "11111111-1111-4111-8111-111111111111";
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn recorded_events() -> Batches {
-    let mut events =
-        batches(&fs::read_to_string(root().join("tests/corpus/events.ndjson")).unwrap());
-    events.keep_spans(|span| span.phase == SpanPhase::Ended);
-    events
-}
 
 fn requests(send: impl FnOnce() -> SendResult) -> Vec<Request> {
     with_backend(|_| Ok(status(200)), send).1
@@ -116,14 +106,14 @@ fn our_items(exporter: &Braintrust, events: &Batches) -> Vec<Item> {
 
 #[test]
 fn recorded_events_map_as_the_official_exporter_maps_them() {
-    let official = Recording::load(&root().join("tests/corpus/braintrust.json"))
+    let official = Recording::load(&paths::corpus("braintrust.json"))
         .unwrap()
         .with_artefacts(&ARTEFACTS);
     let settings = json!({
         "api_key": official.config["apiKey"], "endpoint": "https://braintrust.test", "project_id": PROJECT,
     });
     let exporter = Braintrust::configure(serde_json::from_value(settings).unwrap()).unwrap();
-    let ours = our_items(&exporter, &recorded_events());
+    let ours = our_items(&exporter, &recorded_ended());
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("differences.json");
     official.compare(&ours).check(&list, "braintrust").unwrap();
 }

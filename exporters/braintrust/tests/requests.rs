@@ -7,116 +7,39 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
-use std::path::Path;
+use kit::exporter::{Golden, answered, body, configured, judged_by, recorded, recorded_ended};
 use std::time::Duration;
 
 use braintrust_exporter::Braintrust;
-use kit::backend::Fake;
-use kit::golden;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
 use mastra_exporter_sdk::http::{Auth, Compression, HttpError, Request, Response};
-use mastra_exporter_sdk::records::{DelayScope, ItemResult, SendOutcome, SendResult, SpanPhase};
-use mastra_exporter_sdk::test_support::{Batches, batches};
-use mastra_exporter_sdk::{Exporter, Feedback, Logs, Scores, Traces};
+use mastra_exporter_sdk::records::{DelayScope, ItemResult, SendOutcome, SendResult};
+use mastra_exporter_sdk::test_support::batches;
+use mastra_exporter_sdk::{Feedback, Logs, Scores, Traces};
 use serde_json::{Value, json};
 
 const PROJECT: &str = "11111111-1111-4111-8111-111111111111";
 const EXPERIMENT: &str = "22222222-2222-4222-8222-222222222222";
 
-fn exporter(extra: &Value) -> Braintrust {
-    let mut settings = json!({"api_key": "{secret:1}", "endpoint": "https://braintrust.test"});
-    for (key, value) in extra.as_object().unwrap() {
-        settings[key] = value.clone();
-    }
-    Braintrust::configure(serde_json::from_value(settings).unwrap()).unwrap()
+fn exporter(more: &Value) -> Braintrust {
+    configured(
+        json!({"api_key": "{secret:1}", "endpoint": "https://braintrust.test"}),
+        more,
+    )
 }
 
 fn by_id() -> Braintrust {
     exporter(&json!({"project_id": PROJECT}))
 }
 
-fn recorded() -> Batches {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/events.ndjson");
-    batches(&fs::read_to_string(path).unwrap())
-}
-
-fn ended() -> Batches {
-    let mut events = recorded();
-    events.keep_spans(|span| span.phase == SpanPhase::Ended);
-    events
-}
-
-fn answered(
-    reply: Result<Response, HttpError>,
-    send: impl FnOnce() -> SendResult,
-) -> (SendResult, Vec<Request>) {
-    with_backend(move |_| reply.clone(), send)
-}
-
-fn body(request: &Request) -> Value {
-    serde_json::from_slice(&request.body).unwrap()
-}
-
-fn golden(name: &str, requests: &[Request]) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
-    let written = requests.iter().map(|request| {
-        json!({
-            "verb": request.verb, "url": request.url, "headers": request.headers,
-            "compression": request.compression.map(|compression| format!("{compression:?}")), "body": body(request),
-        })
-    });
-    golden::check(&file, &written.collect()).unwrap();
-}
-
 #[test]
 fn recorded_events_give_exactly_these_requests() {
-    let (exporter, events) = (by_id(), ended());
-    let ok = || Ok(status(200));
-    golden(
-        "traces.json",
-        &answered(ok(), || exporter.send_spans(&events.spans)).1,
-    );
-    golden(
-        "logs.json",
-        &answered(ok(), || exporter.send_logs(&events.logs)).1,
-    );
-    golden(
-        "scores.json",
-        &answered(ok(), || exporter.send_scores(&events.scores)).1,
-    );
-    golden(
-        "feedback.json",
-        &answered(ok(), || exporter.send_feedback(&events.feedback)).1,
-    );
-}
-
-/// What the strict fake says to our request, with the secret filled in.
-fn judged_by(fake: &kit::backend::braintrust::Braintrust, request: &Request) -> Response {
-    let mut headers = request.headers.clone();
-    if let Some(Auth::Bearer(_)) = request.auth {
-        headers.push((
-            "authorization".to_owned(),
-            format!("Bearer {}", fake.api_key),
-        ));
-    }
-    let answer = fake.answer(&kit::backend::Request {
-        method: request.verb.to_owned(),
-        path: request
-            .url
-            .trim_start_matches("https://braintrust.test")
-            .to_owned(),
-        headers,
-        body: request.body.clone().into(),
-        ..kit::backend::Request::default()
-    });
-    assert_eq!(answer.refused, None);
-    Response {
-        body: answer.body.to_vec(),
-        ..status(answer.status)
-    }
+    let (exporter, events) = (by_id(), recorded_ended());
+    let golden = Golden::of(env!("CARGO_MANIFEST_DIR"), 200);
+    golden.check("traces.json", || exporter.send_spans(&events.spans));
+    golden.check("logs.json", || exporter.send_logs(&events.logs));
+    golden.check("scores.json", || exporter.send_scores(&events.scores));
+    golden.check("feedback.json", || exporter.send_feedback(&events.feedback));
 }
 
 #[test]
@@ -132,7 +55,7 @@ fn the_strict_fake_takes_all_signals_and_a_second_delivery_of_each() {
             kit::backend::braintrust::Braintrust::default(),
         );
         let (results, requests) = with_backend(
-            move |request| Ok(judged_by(&fake, request)),
+            move |request| Ok(judged_by(&fake, request, &fake.api_key, &[])),
             || {
                 let send = || {
                     [
@@ -176,7 +99,9 @@ fn the_strict_fake_takes_all_signals_and_a_second_delivery_of_each() {
 #[test]
 fn requests_are_compressed_and_carry_the_key_and_own_headers() {
     let exporter = exporter(&json!({"project_id": PROJECT, "headers": {"x-extra": "yes"}}));
-    let (_, requests) = answered(Ok(status(200)), || exporter.send_spans(&ended().spans));
+    let (_, requests) = answered(Ok(status(200)), || {
+        exporter.send_spans(&recorded_ended().spans)
+    });
     let [request] = &requests[..] else {
         panic!("one request")
     };
@@ -207,7 +132,7 @@ fn outcome(result: &SendResult) -> &'static str {
 
 #[test]
 fn every_reply_has_its_outcome() {
-    let (exporter, events) = (by_id(), ended());
+    let (exporter, events) = (by_id(), recorded_ended());
     for (code, expected) in [
         (200, "delivered"),
         (400, "isolate"),
@@ -237,7 +162,7 @@ fn every_reply_has_its_outcome() {
 
 #[test]
 fn a_project_that_cannot_be_found_costs_no_item() {
-    let events = ended();
+    let events = recorded_ended();
     for (code, text, expected) in [
         (401, "", "unauthorized"),
         (400, "", "unauthorized"),
@@ -263,7 +188,7 @@ fn a_project_that_cannot_be_found_costs_no_item() {
 
 #[test]
 fn a_project_that_is_gone_is_looked_for_again() {
-    let (exporter, events) = (exporter(&json!({})), ended());
+    let (exporter, events) = (exporter(&json!({})), recorded_ended());
     let reply = |request: &Request| {
         let is_lookup = request.url.ends_with("/v1/project");
         Ok(Response {
@@ -286,7 +211,7 @@ fn a_project_that_is_gone_is_looked_for_again() {
 
 #[test]
 fn a_rate_limit_holds_this_signal_for_as_long_as_it_says() {
-    let (exporter, events) = (by_id(), ended());
+    let (exporter, events) = (by_id(), recorded_ended());
     let reply = Response {
         retry_after: Some(Duration::from_secs(30)),
         ..status(429)
@@ -314,7 +239,7 @@ fn scores_that_belong_nowhere_are_skipped_without_a_request() {
 
 #[test]
 fn no_connection_keeps_everything_and_a_missing_grant_pauses() {
-    let (exporter, events) = (by_id(), ended());
+    let (exporter, events) = (by_id(), recorded_ended());
     let unreachable = Err(HttpError::Unreachable("connection refused".to_owned()));
     let (result, _) = answered(unreachable, || exporter.send_feedback(&events.feedback));
     assert_eq!(outcome(&result), "retry");

@@ -6,27 +6,16 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use kit::exporter::recorded_ended;
+use kit::paths;
+use std::path::Path;
 
 use cloud_exporter::Cloud;
 use kit::corpus::{Item, Recording};
 use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::records::{SendResult, SpanPhase};
-use mastra_exporter_sdk::test_support::{Batches, batches};
+use mastra_exporter_sdk::records::SendResult;
 use mastra_exporter_sdk::{Exporter, Feedback, Logs, Metrics, Scores, Traces};
 use serde_json::{Value, json};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn recorded_events() -> Batches {
-    let mut events =
-        batches(&fs::read_to_string(root().join("tests/corpus/events.ndjson")).unwrap());
-    events.keep_spans(|span| span.phase == SpanPhase::Ended);
-    events
-}
 
 fn items(field: &str, key: &str, send: impl FnOnce() -> SendResult) -> Vec<Item> {
     let (_, requests) = with_backend(|_| Ok(status(200)), send);
@@ -45,11 +34,11 @@ fn items(field: &str, key: &str, send: impl FnOnce() -> SendResult) -> Vec<Item>
 }
 
 fn compare(recording: &str) {
-    let official = Recording::load(&root().join(format!("tests/corpus/{recording}.json"))).unwrap();
+    let official = Recording::load(&paths::corpus(&format!("{recording}.json"))).unwrap();
     let settings =
         json!({"access_token": "{secret:1}", "project_id": official.config["projectId"]});
     let cloud = Cloud::configure(serde_json::from_value(settings).unwrap()).unwrap();
-    let events = recorded_events();
+    let events = recorded_ended();
     let mut ours = items("spans", "id", || cloud.send_spans(&events.spans));
     ours.extend(items("logs", "logId", || cloud.send_logs(&events.logs)));
     ours.extend(items("metrics", "metricId", || {

@@ -6,75 +6,38 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
-use std::path::Path;
+use kit::exporter::{Golden, answered, body, configured, recorded_ended};
 use std::time::Duration;
 
 use cloud_exporter::Cloud;
-use kit::golden;
-use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::http::{Auth, HttpError, Request, Response};
-use mastra_exporter_sdk::records::{DelayScope, SendResult, SpanPhase};
+use mastra_exporter_sdk::http::testing::status;
+use mastra_exporter_sdk::http::{Auth, HttpError, Response};
+use mastra_exporter_sdk::records::{DelayScope, SendResult};
 use mastra_exporter_sdk::test_support::requests::{fate_words, outcome_word};
-use mastra_exporter_sdk::test_support::{Batches, batches};
-use mastra_exporter_sdk::{Exporter, Feedback, Logs, Metrics, Scores, Traces};
-use serde_json::{Value, json};
+use mastra_exporter_sdk::{Feedback, Logs, Metrics, Scores, Traces};
+use serde_json::json;
 
 fn exporter() -> Cloud {
-    let settings = json!({"access_token": "{secret:1}", "project_id": "proj_1-A"});
-    Cloud::configure(serde_json::from_value(settings).unwrap()).unwrap()
-}
-
-fn recorded() -> Batches {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/events.ndjson");
-    let mut events = batches(&fs::read_to_string(path).unwrap());
-    events.keep_spans(|span| span.phase == SpanPhase::Ended);
-    events
-}
-
-fn answered(
-    reply: Result<Response, HttpError>,
-    send: impl FnOnce() -> SendResult,
-) -> (SendResult, Vec<Request>) {
-    with_backend(move |_| reply.clone(), send)
-}
-
-fn body(request: &Request) -> Value {
-    serde_json::from_slice(&request.body).unwrap()
-}
-
-fn assert_golden(name: &str, send: impl FnOnce() -> SendResult) {
-    let written: Value = answered(Ok(status(200)), send)
-        .1
-        .iter()
-        .map(|request| {
-            let mut body = body(request);
-            for span in body["spans"].as_array_mut().into_iter().flatten() {
-                // The wall clock.
-                span["createdAt"] = "now".into();
-            }
-            json!({"verb": request.verb, "url": request.url, "headers": request.headers, "body": body})
-        })
-        .collect();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
-    golden::check(&file, &written).unwrap();
+    configured(
+        json!({"access_token": "{secret:1}", "project_id": "proj_1-A"}),
+        &json!({}),
+    )
 }
 
 #[test]
 fn recorded_events_give_exactly_these_requests() {
-    let (exporter, events) = (exporter(), recorded());
-    assert_golden("traces.json", || exporter.send_spans(&events.spans));
-    assert_golden("logs.json", || exporter.send_logs(&events.logs));
-    assert_golden("metrics.json", || exporter.send_metrics(&events.metrics));
-    assert_golden("scores.json", || exporter.send_scores(&events.scores));
-    assert_golden("feedback.json", || exporter.send_feedback(&events.feedback));
+    let (exporter, events) = (exporter(), recorded_ended());
+    let golden = Golden::of(env!("CARGO_MANIFEST_DIR"), 200).without(&["createdAt"]);
+    golden.check("traces.json", || exporter.send_spans(&events.spans));
+    golden.check("logs.json", || exporter.send_logs(&events.logs));
+    golden.check("metrics.json", || exporter.send_metrics(&events.metrics));
+    golden.check("scores.json", || exporter.send_scores(&events.scores));
+    golden.check("feedback.json", || exporter.send_feedback(&events.feedback));
 }
 
 #[test]
 fn requests_carry_the_token_and_what_the_client_understands() {
-    let (exporter, events) = (exporter(), recorded());
+    let (exporter, events) = (exporter(), recorded_ended());
     let (result, requests) = answered(Ok(status(200)), || exporter.send_logs(&events.logs));
     assert_eq!(outcome_word(&result), "delivered");
     let request = &requests[0];
@@ -92,7 +55,7 @@ fn requests_carry_the_token_and_what_the_client_understands() {
 
 #[test]
 fn chunks_of_a_stream_are_skipped_as_the_official_client_does() {
-    let (exporter, events) = (exporter(), recorded());
+    let (exporter, events) = (exporter(), recorded_ended());
     let (result, requests) = answered(Ok(status(200)), || exporter.send_spans(&events.spans));
     let words = fate_words(&result, 28);
     let count = |wanted| words.iter().filter(|word| **word == wanted).count();
@@ -102,7 +65,7 @@ fn chunks_of_a_stream_are_skipped_as_the_official_client_does() {
 
 #[test]
 fn every_reply_has_its_outcome() {
-    let events = recorded();
+    let events = recorded_ended();
     for (code, expected) in [
         (200, "delivered"),
         (204, "delivered"),
@@ -124,7 +87,7 @@ fn every_reply_has_its_outcome() {
 
 #[test]
 fn records_that_the_receiver_names_are_rejected_alone() {
-    let (exporter, events) = (exporter(), recorded());
+    let (exporter, events) = (exporter(), recorded_ended());
     let reply = Response {
         body: br#"{"accepted":3,"rejected":[{"index":2,"field":"score","reason":"x"}]}"#.to_vec(),
         ..status(200)
@@ -152,7 +115,7 @@ fn disabled(code: u16, retry_after: Option<&str>) -> Response {
 
 #[test]
 fn a_quota_that_is_used_up_pauses_everything_and_loses_nothing() {
-    let events = recorded();
+    let events = recorded_ended();
     for (reply, seconds) in [
         (disabled(402, Some("30")), 30),
         (disabled(200, Some("7")), 7),
@@ -172,7 +135,7 @@ fn a_quota_that_is_used_up_pauses_everything_and_loses_nothing() {
 
 #[test]
 fn a_pause_ends_with_a_probe_that_is_answered_well() {
-    let (exporter, events) = (exporter(), recorded());
+    let (exporter, events) = (exporter(), recorded_ended());
     answered(Ok(status(402)), || exporter.send_logs(&events.logs));
     let (still, probes) = answered(Ok(disabled(200, Some("5"))), || {
         exporter.send_logs(&events.logs)
@@ -189,7 +152,7 @@ fn a_pause_ends_with_a_probe_that_is_answered_well() {
 
 #[test]
 fn refused_credentials_cool_down_for_longer_and_longer() {
-    let (exporter, events) = (exporter(), recorded());
+    let (exporter, events) = (exporter(), recorded_ended());
     let refused = || answered(Ok(status(401)), || exporter.send_logs(&events.logs)).0;
     let seconds = |result: SendResult| {
         let delay = result.not_before.unwrap();
@@ -204,7 +167,7 @@ fn refused_credentials_cool_down_for_longer_and_longer() {
 
 #[test]
 fn no_connection_keeps_everything_and_a_missing_grant_pauses() {
-    let (exporter, events) = (exporter(), recorded());
+    let (exporter, events) = (exporter(), recorded_ended());
     let unreachable = Err(HttpError::Unreachable("connection refused".to_owned()));
     let result = answered(unreachable, || exporter.send_metrics(&events.metrics)).0;
     assert_eq!(outcome_word(&result), "retry");

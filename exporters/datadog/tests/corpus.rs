@@ -11,29 +11,19 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
+use kit::exporter::recorded_ended;
+use kit::paths;
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use datadog_exporter::Datadog;
 use kit::corpus::{Item, Recording};
 use mastra_exporter_sdk::http::Request;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::records::{SendResult, SpanPhase};
-use mastra_exporter_sdk::test_support::{Batches, batches};
+use mastra_exporter_sdk::records::SendResult;
+use mastra_exporter_sdk::test_support::Batches;
 use mastra_exporter_sdk::{Exporter, Scores, Traces};
 use serde_json::{Value, json};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn recorded_events() -> Batches {
-    let mut events =
-        batches(&fs::read_to_string(root().join("tests/corpus/events.ndjson")).unwrap());
-    events.keep_spans(|span| span.phase == SpanPhase::Ended);
-    events
-}
 
 /// The official options, as our settings.
 fn exporter(config: &Value) -> Datadog {
@@ -147,8 +137,7 @@ fn has(official: &Recording, item: &Item) -> bool {
 }
 
 fn compare(recording: &str) {
-    let mut official =
-        Recording::load(&root().join(format!("tests/corpus/{recording}.json"))).unwrap();
+    let mut official = Recording::load(&paths::corpus(&format!("{recording}.json"))).unwrap();
     for item in &mut official.items {
         let record = item.value.as_object_mut().unwrap();
         for key in ["_dd", "_dd.stage", "_dd.tracer_version", "event_type"] {
@@ -160,7 +149,7 @@ fn compare(recording: &str) {
             .unwrap()
             .remove("ddtrace.version");
     }
-    let mut ours = our_items(&exporter(&official.config), &recorded_events());
+    let mut ours = our_items(&exporter(&official.config), &recorded_ended());
     let more: Vec<_> = ours
         .extract_if(.., |item| !has(&official, item))
         .map(|item| item.key)

@@ -6,33 +6,31 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
-use std::path::Path;
+use kit::exporter::{Golden, answered, configured, recorded_ended};
 use std::time::Duration;
 
 use datadog_exporter::Datadog;
-use kit::golden;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
 use mastra_exporter_sdk::http::{Auth, Compression, HttpError, Request, Response};
 use mastra_exporter_sdk::records::{
-    Instrument, ItemResult, MetricValue, Observation, SendOutcome, SendResult, SpanPhase,
+    Instrument, ItemResult, MetricValue, Observation, SendOutcome, SendResult,
 };
 use mastra_exporter_sdk::test_support::requests::{fate_words, header, outcome_word};
 use mastra_exporter_sdk::test_support::{Batches, batches};
-use mastra_exporter_sdk::{Exporter, Feedback, Logs, Metrics, Scores, Traces};
-use serde_json::{Value, json};
+use mastra_exporter_sdk::{Feedback, Logs, Metrics, Scores, Traces};
+use serde_json::json;
 
 fn exporter() -> Datadog {
-    let settings = json!({
-        "api_key": "{secret:1}", "ml_app": "support-bot", "env": "staging", "base_url": "https://dd.test",
-    });
-    Datadog::configure(serde_json::from_value(settings).unwrap()).unwrap()
+    configured(
+        json!({
+            "api_key": "{secret:1}", "ml_app": "support-bot", "env": "staging", "base_url": "https://dd.test",
+        }),
+        &json!({}),
+    )
 }
 
 fn recorded() -> Batches {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/events.ndjson");
-    let mut events = batches(&fs::read_to_string(path).unwrap());
-    events.keep_spans(|span| span.phase == SpanPhase::Ended);
+    let mut events = recorded_ended();
     for metric in &mut events.metrics.metrics {
         // As the host decides by name.
         let instrument = match &metric.name {
@@ -47,43 +45,15 @@ fn recorded() -> Batches {
     events
 }
 
-fn answered(
-    reply: Result<Response, HttpError>,
-    send: impl FnOnce() -> SendResult,
-) -> (SendResult, Vec<Request>) {
-    with_backend(move |_| reply.clone(), send)
-}
-
-fn body(request: &Request) -> Value {
-    serde_json::from_slice(&request.body).unwrap()
-}
-
-fn assert_golden(name: &str, send: impl FnOnce() -> SendResult) {
-    let (result, requests) = answered(Ok(status(202)), send);
-    assert!(["delivered", "per-item"].contains(&outcome_word(&result)));
-    let written: Value = requests
-        .iter()
-        .map(|request| {
-            json!({
-                "verb": request.verb, "url": request.url, "headers": request.headers,
-                "compression": request.compression.map(|compression| format!("{compression:?}")), "body": body(request),
-            })
-        })
-        .collect();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
-    golden::check(&file, &written).unwrap();
-}
-
 #[test]
 fn recorded_events_give_exactly_these_requests() {
     let (exporter, events) = (exporter(), recorded());
-    assert_golden("traces.json", || exporter.send_spans(&events.spans));
-    assert_golden("logs.json", || exporter.send_logs(&events.logs));
-    assert_golden("metrics.json", || exporter.send_metrics(&events.metrics));
-    assert_golden("scores.json", || exporter.send_scores(&events.scores));
-    assert_golden("feedback.json", || exporter.send_feedback(&events.feedback));
+    let golden = Golden::of(env!("CARGO_MANIFEST_DIR"), 202);
+    golden.check("traces.json", || exporter.send_spans(&events.spans));
+    golden.check("logs.json", || exporter.send_logs(&events.logs));
+    golden.check("metrics.json", || exporter.send_metrics(&events.metrics));
+    golden.check("scores.json", || exporter.send_scores(&events.scores));
+    golden.check("feedback.json", || exporter.send_feedback(&events.feedback));
 }
 
 #[test]

@@ -6,28 +6,18 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use kit::exporter::recorded_ended;
+use kit::paths;
+use std::path::Path;
 
 use kit::corpus::{Item, Recording, otlp_span_items};
 use langfuse_exporter::Langfuse;
 use mastra_exporter_sdk::http::Request;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::records::{SendResult, SpanPhase};
-use mastra_exporter_sdk::test_support::{Batches, batches};
+use mastra_exporter_sdk::records::SendResult;
+use mastra_exporter_sdk::test_support::Batches;
 use mastra_exporter_sdk::{Exporter, Scores, Traces};
 use serde_json::{Value, json};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn recorded_events() -> Batches {
-    let mut events =
-        batches(&fs::read_to_string(root().join("tests/corpus/events.ndjson")).unwrap());
-    events.keep_spans(|span| span.phase == SpanPhase::Ended);
-    events
-}
 
 /// The official options, as our settings.
 fn exporter(config: &Value) -> Langfuse {
@@ -73,8 +63,8 @@ fn our_items(exporter: &Langfuse, events: &Batches) -> Vec<Item> {
 }
 
 fn compare(recording: &str) {
-    let official = Recording::load(&root().join(format!("tests/corpus/{recording}.json"))).unwrap();
-    let ours = our_items(&exporter(&official.config), &recorded_events());
+    let official = Recording::load(&paths::corpus(&format!("{recording}.json"))).unwrap();
+    let ours = our_items(&exporter(&official.config), &recorded_ended());
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("differences.json");
     official.compare(&ours).check(&list, recording).unwrap();
 }

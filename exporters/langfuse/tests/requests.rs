@@ -6,97 +6,45 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
-use std::path::Path;
+use kit::exporter::{Golden, answered, body, configured, recorded_ended};
 use std::time::Duration;
 
 use langfuse_exporter::Langfuse;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::http::{Auth, Compression, HttpError, Request, Response};
-use mastra_exporter_sdk::records::{DelayScope, ItemResult, SendOutcome, SendResult, SpanPhase};
-use mastra_exporter_sdk::test_support::{Batches, batches};
-use mastra_exporter_sdk::{Exporter, Feedback, Logs, Scores, Traces};
+use mastra_exporter_sdk::http::{Auth, Compression, HttpError, Response};
+use mastra_exporter_sdk::records::{DelayScope, ItemResult, SendOutcome, SendResult};
+use mastra_exporter_sdk::test_support::batches;
+use mastra_exporter_sdk::test_support::requests::header;
+use mastra_exporter_sdk::{Feedback, Logs, Scores, Traces};
 use serde_json::{Value, json};
 
-fn exporter(extra: &Value) -> Langfuse {
-    let mut settings = json!({
-        "public_key": "pk-lf-test", "secret_key": "{secret:1}", "base_url": "https://langfuse.test", "service_name": "support-bot",
-    });
-    for (key, value) in extra.as_object().unwrap() {
-        settings[key] = value.clone();
-    }
-    Langfuse::configure(serde_json::from_value(settings).unwrap()).unwrap()
-}
-
-fn recorded() -> Batches {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/events.ndjson");
-    let mut events = batches(&fs::read_to_string(path).unwrap());
-    events.keep_spans(|span| span.phase == SpanPhase::Ended);
-    events
-}
-
-fn answered(
-    reply: Result<Response, HttpError>,
-    send: impl FnOnce() -> SendResult,
-) -> (SendResult, Vec<Request>) {
-    with_backend(move |_| reply.clone(), send)
-}
-
-fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
-    request
-        .headers
-        .iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.as_str())
-}
-
-fn body(request: &Request) -> Value {
-    serde_json::from_slice(&request.body).unwrap()
-}
-
-/// Compares with a file of `tests/golden`; `UPDATE_GOLDEN=1` rewrites it.
-fn assert_golden(name: &str, requests: &[Request]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
-    let written: Vec<Value> = requests
-        .iter()
-        .map(|request| {
-            json!({
-                "verb": request.verb, "url": request.url, "headers": request.headers,
-                "compression": request.compression.map(|compression| format!("{compression:?}")), "body": body(request),
-            })
-        })
-        .collect();
-    kit::golden::check(&path, &Value::Array(written)).unwrap();
+fn exporter(more: &Value) -> Langfuse {
+    configured(
+        json!({
+            "public_key": "pk-lf-test", "secret_key": "{secret:1}", "base_url": "https://langfuse.test", "service_name": "support-bot",
+        }),
+        more,
+    )
 }
 
 #[test]
 fn recorded_events_give_exactly_these_requests() {
-    let (exporter, events) = (exporter(&json!({"environment": "staging"})), recorded());
-    assert_golden(
-        "traces.json",
-        &answered(Ok(status(200)), || exporter.send_spans(&events.spans)).1,
+    let (exporter, events) = (
+        exporter(&json!({"environment": "staging"})),
+        recorded_ended(),
     );
-    assert_golden(
-        "logs.json",
-        &answered(Ok(status(200)), || exporter.send_logs(&events.logs)).1,
-    );
-    assert_golden(
-        "scores.json",
-        &answered(Ok(status(200)), || exporter.send_scores(&events.scores)).1,
-    );
-    assert_golden(
-        "feedback.json",
-        &answered(Ok(status(200)), || exporter.send_feedback(&events.feedback)).1,
-    );
+    let golden = Golden::of(env!("CARGO_MANIFEST_DIR"), 200);
+    golden.check("traces.json", || exporter.send_spans(&events.spans));
+    golden.check("logs.json", || exporter.send_logs(&events.logs));
+    golden.check("scores.json", || exporter.send_scores(&events.scores));
+    golden.check("feedback.json", || exporter.send_feedback(&events.feedback));
 }
 
 #[test]
 fn spans_go_in_one_compressed_request_with_the_version_and_credentials() {
     let (exporter, events) = (
         exporter(&json!({"headers": {"x-extra": "yes"}})),
-        recorded(),
+        recorded_ended(),
     );
     let (result, requests) = answered(Ok(status(200)), || exporter.send_spans(&events.spans));
     assert_eq!(result, SendResult::all(ItemResult::Delivered));
@@ -122,7 +70,7 @@ fn spans_go_in_one_compressed_request_with_the_version_and_credentials() {
 
 #[test]
 fn every_reply_to_spans_has_its_outcome() {
-    let (exporter, events) = (exporter(&json!({})), recorded());
+    let (exporter, events) = (exporter(&json!({})), recorded_ended());
     for (code, expected) in [
         (200, "delivered"),
         (202, "delivered"),
@@ -159,7 +107,7 @@ fn every_reply_to_spans_has_its_outcome() {
 
 #[test]
 fn a_rate_limit_holds_this_signal_for_as_long_as_it_says() {
-    let (exporter, events) = (exporter(&json!({})), recorded());
+    let (exporter, events) = (exporter(&json!({})), recorded_ended());
     let reply = Response {
         retry_after: Some(Duration::from_secs(30)),
         ..status(429)
@@ -188,7 +136,7 @@ fn a_rate_limit_holds_this_signal_for_as_long_as_it_says() {
 
 #[test]
 fn scores_go_one_by_one_and_a_bad_one_harms_no_other() {
-    let (exporter, events) = (exporter(&json!({})), recorded());
+    let (exporter, events) = (exporter(&json!({})), recorded_ended());
     let mut count = 0;
     let (result, requests) = with_backend(
         move |_| {
@@ -218,7 +166,10 @@ fn scores_go_one_by_one_and_a_bad_one_harms_no_other() {
 
 #[test]
 fn arrays_of_scores_are_one_request_and_207_is_never_sent_again() {
-    let (exporter, events) = (exporter(&json!({"score_batching": "array"})), recorded());
+    let (exporter, events) = (
+        exporter(&json!({"score_batching": "array"})),
+        recorded_ended(),
+    );
     let (result, requests) = answered(Ok(status(202)), || exporter.send_scores(&events.scores));
     assert_eq!(result, SendResult::all(ItemResult::Delivered));
     assert_eq!(body(&requests[0]).as_array().unwrap().len(), 4);
@@ -255,7 +206,7 @@ fn scores_that_belong_nowhere_are_skipped_without_a_request() {
 
 #[test]
 fn no_connection_keeps_everything_and_a_missing_grant_pauses() {
-    let (exporter, events) = (exporter(&json!({})), recorded());
+    let (exporter, events) = (exporter(&json!({})), recorded_ended());
     let unreachable = Err(HttpError::Unreachable("connection refused".to_owned()));
     let (result, _) = answered(unreachable, || exporter.send_feedback(&events.feedback));
     let SendOutcome::PerItem(fates) = result.outcome else {

@@ -6,16 +6,17 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
+use kit::exporter::recorded_ended;
+use kit::paths;
 use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use kit::corpus::{Item, Recording};
 use langsmith_exporter::LangSmith;
 use mastra_exporter_sdk::http::Request;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::records::{SendResult, SpanPhase};
-use mastra_exporter_sdk::test_support::{Batches, batches};
+use mastra_exporter_sdk::records::SendResult;
+use mastra_exporter_sdk::test_support::Batches;
 use mastra_exporter_sdk::{Exporter, Scores, Traces};
 use serde_json::{Value, json};
 
@@ -32,17 +33,6 @@ const ARTEFACTS: [&str; 6] = [
 /// How many leaves of metadata the official SDK copies from parents to children. A known number, so that nothing else
 /// hides among them.
 const COPIES: usize = 249;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn recorded_events() -> Batches {
-    let mut events =
-        batches(&fs::read_to_string(root().join("tests/corpus/events.ndjson")).unwrap());
-    events.keep_spans(|span| span.phase == SpanPhase::Ended);
-    events
-}
 
 /// Requests to a server without forms, whose bodies are plain JSON.
 fn requests(send: impl FnOnce() -> SendResult) -> Vec<Request> {
@@ -159,7 +149,7 @@ fn leaves(value: &Value) -> usize {
 
 #[test]
 fn recorded_events_map_as_the_official_exporter_maps_them() {
-    let mut official = Recording::load(&root().join("tests/corpus/langsmith.json"))
+    let mut official = Recording::load(&paths::corpus("langsmith.json"))
         .unwrap()
         .with_artefacts(&ARTEFACTS);
     let settings = json!({
@@ -167,7 +157,7 @@ fn recorded_events_map_as_the_official_exporter_maps_them() {
         "project_name": official.config["projectName"],
     });
     let exporter = LangSmith::configure(serde_json::from_value(settings).unwrap()).unwrap();
-    let ours = our_items(&exporter, &recorded_events());
+    let ours = our_items(&exporter, &recorded_ended());
     let copies = own_leaves(&mut official, &ours);
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("differences.json");
     official.compare(&ours).check(&list, "langsmith").unwrap();

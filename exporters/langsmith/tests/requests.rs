@@ -7,40 +7,22 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
-use std::path::Path;
+use kit::exporter::{Golden, answered, configured, judged_by, recorded_ended};
 use std::time::Duration;
 
-use kit::backend::Fake;
-use kit::golden;
 use langsmith_exporter::LangSmith;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
 use mastra_exporter_sdk::http::{Auth, HttpError, Request, Response};
-use mastra_exporter_sdk::records::{DelayScope, ItemResult, SendOutcome, SendResult, SpanPhase};
-use mastra_exporter_sdk::test_support::{Batches, batches};
-use mastra_exporter_sdk::{Exporter, Feedback, Scores, Traces};
+use mastra_exporter_sdk::records::{DelayScope, ItemResult, SendOutcome, SendResult};
+use mastra_exporter_sdk::test_support::batches;
+use mastra_exporter_sdk::{Feedback, Scores, Traces};
 use serde_json::{Value, json};
 
-fn exporter(extra: &Value) -> LangSmith {
-    let mut settings = json!({"api_key": "{secret:1}", "api_url": "https://langsmith.test", "project_name": "support"});
-    for (key, value) in extra.as_object().unwrap() {
-        settings[key] = value.clone();
-    }
-    LangSmith::configure(serde_json::from_value(settings).unwrap()).unwrap()
-}
-
-fn recorded() -> Batches {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/events.ndjson");
-    let mut events = batches(&fs::read_to_string(path).unwrap());
-    events.keep_spans(|span| span.phase == SpanPhase::Ended);
-    events
-}
-
-fn answered(
-    reply: Result<Response, HttpError>,
-    send: impl FnOnce() -> SendResult,
-) -> (SendResult, Vec<Request>) {
-    with_backend(move |_| reply.clone(), send)
+fn exporter(more: &Value) -> LangSmith {
+    configured(
+        json!({"api_key": "{secret:1}", "api_url": "https://langsmith.test", "project_name": "support"}),
+        more,
+    )
 }
 
 /// Answers forms as a server that has none, and everything else with `code`.
@@ -52,73 +34,28 @@ fn without_forms(code: u16, send: impl FnOnce() -> SendResult) -> (SendResult, V
     )
 }
 
-fn golden(name: &str, requests: &[Request]) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
-    let written = requests.iter().map(|request| {
-        let body = String::from_utf8(request.body.clone()).unwrap();
-        let body: Value =
-            serde_json::from_str(&body).unwrap_or_else(|_| body.split("\r\n").collect());
-        json!({"verb": request.verb, "url": request.url, "headers": request.headers, "body": body})
-    });
-    golden::check(&file, &written.collect()).unwrap();
-}
-
 #[test]
 fn recorded_events_give_exactly_these_requests() {
-    let (exporter, events) = (exporter(&json!({})), recorded());
-    let ok = || Ok(status(202));
-    golden(
-        "traces.json",
-        &answered(ok(), || exporter.send_spans(&events.spans)).1,
-    );
-    golden(
-        "scores.json",
-        &answered(ok(), || exporter.send_scores(&events.scores)).1,
-    );
-    golden(
-        "feedback.json",
-        &answered(ok(), || exporter.send_feedback(&events.feedback)).1,
-    );
-    golden(
+    let (exporter, events) = (exporter(&json!({})), recorded_ended());
+    let golden = Golden::of(env!("CARGO_MANIFEST_DIR"), 202);
+    golden.check("traces.json", || exporter.send_spans(&events.spans));
+    golden.check("scores.json", || exporter.send_scores(&events.scores));
+    golden.check("feedback.json", || exporter.send_feedback(&events.feedback));
+    golden.check_requests(
         "traces-batch.json",
         &without_forms(202, || exporter.send_spans(&events.spans)).1,
     );
 }
 
-/// What the strict fake says to our request, with the secret filled in.
-fn judged_by(fake: &kit::backend::langsmith::LangSmith, request: &Request) -> Response {
-    let mut headers = request.headers.clone();
-    if let Some(Auth::Header(name, _)) = &request.auth {
-        headers.push((name.clone(), fake.api_key.clone()));
-    }
-    let answer = fake.answer(&kit::backend::Request {
-        method: request.verb.to_owned(),
-        path: request
-            .url
-            .trim_start_matches("https://langsmith.test")
-            .to_owned(),
-        headers,
-        body: request.body.clone().into(),
-        ..kit::backend::Request::default()
-    });
-    assert!(
-        answer.refused.is_none() || matches!(answer.status, 404 | 409),
-        "{answer:?}"
-    );
-    status(answer.status)
-}
-
 #[test]
 fn the_strict_fake_takes_all_signals_and_a_second_delivery_of_each() {
-    let events = recorded();
+    let events = recorded_ended();
     for takes_forms in [true, false] {
         let exporter = exporter(&json!({}));
         let mut fake = kit::backend::langsmith::LangSmith::default();
         fake.takes_forms = takes_forms;
         let (results, requests) = with_backend(
-            move |request| Ok(judged_by(&fake, request)),
+            move |request| Ok(judged_by(&fake, request, &fake.api_key, &[404, 409])),
             || {
                 let send = || {
                     [
@@ -155,7 +92,9 @@ fn the_strict_fake_takes_all_signals_and_a_second_delivery_of_each() {
 #[test]
 fn requests_carry_the_key_the_workspace_and_own_headers() {
     let exporter = exporter(&json!({"workspace_id": "w-1", "headers": {"x-extra": "yes"}}));
-    let (_, requests) = answered(Ok(status(202)), || exporter.send_spans(&recorded().spans));
+    let (_, requests) = answered(Ok(status(202)), || {
+        exporter.send_spans(&recorded_ended().spans)
+    });
     let [request] = &requests[..] else {
         panic!("one request")
     };
@@ -190,7 +129,7 @@ fn outcome(result: &SendResult) -> &'static str {
 
 #[test]
 fn every_reply_has_its_outcome() {
-    let events = recorded();
+    let events = recorded_ended();
     for (code, expected) in [
         (200, "delivered"),
         (202, "delivered"),
@@ -235,7 +174,7 @@ fn every_reply_has_its_outcome() {
 
 #[test]
 fn without_forms_a_bad_piece_of_feedback_harms_no_other() {
-    let (exporter, events) = (exporter(&json!({})), recorded());
+    let (exporter, events) = (exporter(&json!({})), recorded_ended());
     let mut count = 0;
     let (result, requests) = with_backend(
         move |request| {
@@ -267,7 +206,7 @@ fn without_forms_a_bad_piece_of_feedback_harms_no_other() {
 
 #[test]
 fn a_limit_holds_this_signal_for_as_long_as_it_says_or_a_minute() {
-    let (exporter, events) = (exporter(&json!({})), recorded());
+    let (exporter, events) = (exporter(&json!({})), recorded_ended());
     for (retry_after, seconds) in [(Some(Duration::from_secs(1800)), 1800), (None, 60)] {
         let reply = Response {
             retry_after,
@@ -302,7 +241,7 @@ fn scores_that_belong_nowhere_are_skipped_without_a_request() {
 
 #[test]
 fn no_connection_keeps_everything_and_a_missing_grant_pauses() {
-    let (exporter, events) = (exporter(&json!({})), recorded());
+    let (exporter, events) = (exporter(&json!({})), recorded_ended());
     let unreachable = Err(HttpError::Unreachable("connection refused".to_owned()));
     let (result, _) = answered(unreachable, || exporter.send_feedback(&events.feedback));
     assert_eq!(outcome(&result), "retry");

@@ -6,17 +6,13 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
 use std::path::Path;
 
-use kit::backend::otlp::wire::{Signal, from_protobuf};
 use kit::corpus::{Item, Recording, otlp_log_items, otlp_span_items};
+use kit::exporter::{answered, body, configured, recorded_ended};
 use kit::paths;
-use mastra_exporter_sdk::http::Request;
 use mastra_exporter_sdk::http::testing::status;
-use mastra_exporter_sdk::test_support::ended_batches;
-use mastra_exporter_sdk::test_support::requests::{answered, header};
-use mastra_exporter_sdk::{Exporter, Logs, Traces};
+use mastra_exporter_sdk::{Logs, Traces};
 use otel_exporter::Otel;
 use serde_json::{Value, json};
 
@@ -33,24 +29,16 @@ fn exporter(config: &Value) -> Otel {
     if !config["resourceAttributes"].is_null() {
         settings["resource_attributes"] = config["resourceAttributes"].clone();
     }
-    Otel::configure(serde_json::from_value(settings).unwrap()).unwrap()
-}
-
-fn body(request: &Request, signal: Signal) -> Value {
-    if header(request, "content-type") == Some("application/json") {
-        serde_json::from_slice(&request.body).unwrap()
-    } else {
-        from_protobuf(signal, &request.body).unwrap()
-    }
+    configured(settings, &json!({}))
 }
 
 fn our_items(exporter: &Otel) -> Vec<Item> {
-    let events = ended_batches(&fs::read_to_string(paths::corpus("events.ndjson")).unwrap());
+    let events = recorded_ended();
     let ok = || Ok(status(200));
     let traces = answered(ok(), || exporter.send_spans(&events.spans)).1;
     let logs = answered(ok(), || exporter.send_logs(&events.logs)).1;
-    let mut items = otlp_span_items(&body(&traces[0], Signal::Traces));
-    items.extend(otlp_log_items(&body(&logs[0], Signal::Logs)));
+    let mut items = otlp_span_items(&body(&traces[0]));
+    items.extend(otlp_log_items(&body(&logs[0])));
     items
 }
 

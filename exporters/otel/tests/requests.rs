@@ -6,76 +6,67 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
-use kit::backend::otlp::wire::{Signal, from_protobuf};
-use kit::{golden, paths};
+use kit::backend::collector::Collector;
+use kit::backend::otlp::wire::{from_protobuf, to_protobuf};
+use kit::exporter::{Golden, answered, body, configured, judged_by, otlp_signal, recorded_ended};
 use mastra_exporter_sdk::http::testing::status;
-use mastra_exporter_sdk::http::{Auth, Compression, HttpError, Request, Response};
+use mastra_exporter_sdk::http::{Auth, Compression, HttpError, Response};
 use mastra_exporter_sdk::records::ItemResult;
-use mastra_exporter_sdk::test_support::requests::{answered, fate_words, header, outcome_word};
-use mastra_exporter_sdk::test_support::{Batches, ended_batches};
+use mastra_exporter_sdk::test_support::requests::{fate_words, header, outcome_word};
 use mastra_exporter_sdk::{Exporter, Feedback, Logs, Metrics, Scores, Traces};
 use otel_exporter::Otel;
 use serde_json::{Value, json};
 
 fn exporter(more: Value) -> Otel {
-    let mut settings = json!({"endpoint": "https://collector.test/otlp/", "api_key": "key"});
-    for (key, value) in more.as_object().unwrap() {
-        settings[key] = value.clone();
-    }
-    Otel::configure(serde_json::from_value(settings).unwrap()).unwrap()
-}
-
-fn recorded() -> Batches {
-    ended_batches(&fs::read_to_string(paths::corpus("events.ndjson")).unwrap())
-}
-
-fn signal_of(request: &Request) -> Signal {
-    match request.url.rsplit('/').next() {
-        Some("traces") => Signal::Traces,
-        Some("logs") => Signal::Logs,
-        _ => Signal::Metrics,
-    }
-}
-
-fn body(request: &Request) -> Value {
-    if header(request, "content-type") == Some("application/json") {
-        serde_json::from_slice(&request.body).unwrap()
-    } else {
-        from_protobuf(signal_of(request), &request.body).unwrap()
-    }
-}
-
-fn assert_golden<R>(name: &str, send: impl FnOnce() -> R) {
-    let written: Value = answered(Ok(status(200)), send)
-        .1
-        .iter()
-        .map(|request| json!({"verb": request.verb, "url": request.url, "headers": request.headers, "body": body(request)}))
-        .collect();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
-    golden::check(&file, &written).unwrap();
+    configured(
+        json!({"endpoint": "https://collector.test/otlp/", "api_key": "key"}),
+        &more,
+    )
 }
 
 #[test]
 fn recorded_events_give_exactly_these_requests() {
-    let (exporter, events) = (exporter(json!({})), recorded());
-    assert_golden("traces.json", || exporter.send_spans(&events.spans));
-    assert_golden("logs.json", || exporter.send_logs(&events.logs));
-    assert_golden("scores.json", || exporter.send_scores(&events.scores));
-    assert_golden("feedback.json", || exporter.send_feedback(&events.feedback));
+    let (exporter, events) = (exporter(json!({})), recorded_ended());
+    let golden = Golden::of(env!("CARGO_MANIFEST_DIR"), 200);
+    golden.check("traces.json", || exporter.send_spans(&events.spans));
+    golden.check("logs.json", || exporter.send_logs(&events.logs));
+    golden.check("scores.json", || exporter.send_scores(&events.scores));
+    golden.check("feedback.json", || exporter.send_feedback(&events.feedback));
     let held = exporter.send_metrics(&events.metrics);
     assert_eq!(fate_words(&held, 25), ["held"; 25]);
-    assert_golden("metrics.json", || exporter.flush());
+    golden.check("metrics.json", || exporter.flush());
+}
+
+#[test]
+fn a_strict_collector_takes_every_request() {
+    let events = recorded_ended();
+    for protocol in ["http/protobuf", "http/json"] {
+        let exporter = exporter(json!({"protocol": protocol, "api_key_header": "x-api-key"}));
+        exporter.send_metrics(&events.metrics);
+        let requests = answered(Ok(status(200)), || {
+            exporter.send_spans(&events.spans);
+            exporter.send_logs(&events.logs);
+            exporter.send_scores(&events.scores);
+            exporter.send_feedback(&events.feedback);
+            exporter.flush()
+        })
+        .1;
+        let fake = Collector {
+            base: "/otlp".to_owned(),
+            ..Collector::default()
+        };
+        for request in &requests {
+            judged_by(&fake, request, "otel-key", &[]);
+        }
+        assert_eq!(requests.len(), 5);
+    }
 }
 
 #[test]
 fn both_encodings_say_the_same() {
-    let events = recorded();
+    let events = recorded_ended();
     let [protobuf, json] = ["http/protobuf", "http/json"].map(|protocol| {
         let exporter = exporter(json!({"protocol": protocol}));
         exporter.send_metrics(&events.metrics);
@@ -91,10 +82,10 @@ fn both_encodings_say_the_same() {
             .iter()
             .map(|request| {
                 // Through the reference messages, so that numbers and texts of integers are the same.
-                let signal = signal_of(request);
+                let signal = otlp_signal(request);
                 let bytes = match header(request, "content-type") {
                     Some("application/json") => {
-                        kit::backend::otlp::wire::to_protobuf(signal, &body(request)).unwrap()
+                        to_protobuf(signal, &body(request)).unwrap()
                     }
                     _ => request.body.clone(),
                 };
@@ -108,7 +99,7 @@ fn both_encodings_say_the_same() {
 
 #[test]
 fn every_signal_goes_to_its_place_with_the_key() {
-    let (exporter, events) = (exporter(json!({"headers": {"x-tenant": "t"}})), recorded());
+    let (exporter, events) = (exporter(json!({"headers": {"x-tenant": "t"}})), recorded_ended());
     exporter.send_metrics(&events.metrics);
     let requests = answered(Ok(status(200)), || {
         exporter.send_spans(&events.spans);
@@ -132,7 +123,7 @@ fn every_signal_goes_to_its_place_with_the_key() {
 
 #[test]
 fn every_reply_has_its_outcome() {
-    let (exporter, events) = (exporter(json!({})), recorded());
+    let (exporter, events) = (exporter(json!({})), recorded_ended());
     for (code, expected) in [
         (200, "delivered"),
         (202, "delivered"),
@@ -159,7 +150,7 @@ fn every_reply_has_its_outcome() {
 
 #[test]
 fn partial_success_is_counted_and_never_sent_again() {
-    let (exporter, events) = (exporter(json!({})), recorded());
+    let (exporter, events) = (exporter(json!({})), recorded_ended());
     for (protocol, body) in [
         ("http/protobuf", &[10, 2, 8, 3][..]),
         ("http/json", br#"{"partialSuccess":{"rejectedLogRecords":"3"}}"#),
@@ -175,7 +166,7 @@ fn partial_success_is_counted_and_never_sent_again() {
 
 #[test]
 fn what_a_backend_did_not_take_is_held_until_it_does() {
-    let (exporter, events) = (exporter(json!({})), recorded());
+    let (exporter, events) = (exporter(json!({})), recorded_ended());
     exporter.send_metrics(&events.metrics);
     let (told, requests) = answered(Ok(status(503)), || exporter.flush());
     assert_eq!((told.len(), requests.len()), (0, 1));
@@ -191,7 +182,7 @@ fn what_a_backend_did_not_take_is_held_until_it_does() {
 
 #[test]
 fn running_totals_name_the_same_start_at_every_flush() {
-    let (exporter, events) = (exporter(json!({"temporality": "cumulative"})), recorded());
+    let (exporter, events) = (exporter(json!({"temporality": "cumulative"})), recorded_ended());
     exporter.send_metrics(&events.metrics);
     let point = || {
         let requests = answered(Ok(status(200)), || exporter.flush()).1;

@@ -6,14 +6,15 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use kit::exporter::recorded_ended;
+use kit::paths;
+use std::path::Path;
 
 use kit::corpus::{Item, Recording};
 use mastra_exporter_sdk::http::Request;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::records::{SendResult, SpanPhase};
-use mastra_exporter_sdk::test_support::{Batches, batches};
+use mastra_exporter_sdk::records::SendResult;
+use mastra_exporter_sdk::test_support::Batches;
 use mastra_exporter_sdk::{Exporter, Feedback, Traces};
 use posthog_exporter::PostHog;
 use serde_json::{Value, json};
@@ -23,17 +24,6 @@ const ARTEFACTS: [&str; 2] = [
     "posthog.event.properties.$lib",
     "posthog.event.properties.$lib_version",
 ];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn recorded_events() -> Batches {
-    let mut events =
-        batches(&fs::read_to_string(root().join("tests/corpus/events.ndjson")).unwrap());
-    events.keep_spans(|span| span.phase == SpanPhase::Ended);
-    events
-}
 
 fn requests(send: impl FnOnce() -> SendResult) -> Vec<Request> {
     with_backend(|_| Ok(status(200)), send).1
@@ -65,12 +55,12 @@ fn our_items(exporter: &PostHog, events: &Batches) -> Vec<Item> {
 
 #[test]
 fn recorded_events_map_as_the_official_exporter_maps_them() {
-    let official = Recording::load(&root().join("tests/corpus/posthog.json"))
+    let official = Recording::load(&paths::corpus("posthog.json"))
         .unwrap()
         .with_artefacts(&ARTEFACTS);
     let settings = json!({"api_key": official.config["apiKey"], "host": "https://posthog.test"});
     let exporter = PostHog::configure(serde_json::from_value(settings).unwrap()).unwrap();
-    let ours = our_items(&exporter, &recorded_events());
+    let ours = our_items(&exporter, &recorded_ended());
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("differences.json");
     official.compare(&ours).check(&list, "posthog").unwrap();
 }

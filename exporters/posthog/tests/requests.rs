@@ -7,114 +7,37 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
-use std::path::Path;
+use kit::exporter::{Golden, answered, body, configured, judged_by, recorded_ended};
 use std::time::Duration;
 
-use kit::backend::Fake;
-use kit::golden;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
 use mastra_exporter_sdk::http::{Auth, Compression, HttpError, Request, Response};
-use mastra_exporter_sdk::records::{DelayScope, ItemResult, SendOutcome, SendResult, SpanPhase};
-use mastra_exporter_sdk::test_support::{Batches, batches};
-use mastra_exporter_sdk::{Exporter, Feedback, Logs, Scores, Traces};
+use mastra_exporter_sdk::records::{DelayScope, ItemResult, SendOutcome, SendResult};
+use mastra_exporter_sdk::test_support::batches;
+use mastra_exporter_sdk::{Feedback, Logs, Scores, Traces};
 use posthog_exporter::PostHog;
 use serde_json::{Value, json};
 
-fn exporter(extra: &Value) -> PostHog {
-    let mut settings = json!({"api_key": "{secret:1}", "host": "https://posthog.test"});
-    for (key, value) in extra.as_object().unwrap() {
-        settings[key] = value.clone();
-    }
-    PostHog::configure(serde_json::from_value(settings).unwrap()).unwrap()
-}
-
-fn recorded() -> Batches {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/events.ndjson");
-    let mut events = batches(&fs::read_to_string(path).unwrap());
-    events.keep_spans(|span| span.phase == SpanPhase::Ended);
-    events
-}
-
-fn answered(
-    reply: Result<Response, HttpError>,
-    send: impl FnOnce() -> SendResult,
-) -> (SendResult, Vec<Request>) {
-    with_backend(move |_| reply.clone(), send)
-}
-
-fn body(request: &Request) -> Value {
-    serde_json::from_slice(&request.body).unwrap()
-}
-
-fn golden(name: &str, requests: &[Request]) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
-    let written = requests.iter().map(|request| {
-        json!({
-            "verb": request.verb, "url": request.url, "headers": request.headers,
-            "compression": request.compression.map(|compression| format!("{compression:?}")), "body": body(request),
-        })
-    });
-    golden::check(&file, &written.collect()).unwrap();
+fn exporter(more: &Value) -> PostHog {
+    configured(
+        json!({"api_key": "{secret:1}", "host": "https://posthog.test"}),
+        more,
+    )
 }
 
 #[test]
 fn recorded_events_give_exactly_these_requests() {
-    let (exporter, events) = (exporter(&json!({})), recorded());
-    let ok = || Ok(status(200));
-    golden(
-        "traces.json",
-        &answered(ok(), || exporter.send_spans(&events.spans)).1,
-    );
-    golden(
-        "logs.json",
-        &answered(ok(), || exporter.send_logs(&events.logs)).1,
-    );
-    golden(
-        "scores.json",
-        &answered(ok(), || exporter.send_scores(&events.scores)).1,
-    );
-    golden(
-        "feedback.json",
-        &answered(ok(), || exporter.send_feedback(&events.feedback)).1,
-    );
-}
-
-/// What the strict fake says to our request, with the secret filled in.
-fn judged_by(fake: &kit::backend::posthog::PostHog, request: &Request) -> Response {
-    let mut headers = request.headers.clone();
-    if let Some(Auth::Bearer(_)) = request.auth {
-        headers.push((
-            "authorization".to_owned(),
-            format!("Bearer {}", fake.api_key),
-        ));
-    }
-    let text = String::from_utf8(request.body.clone()).unwrap();
-    let answer = fake.answer(&kit::backend::Request {
-        method: request.verb.to_owned(),
-        path: request
-            .url
-            .trim_start_matches("https://posthog.test")
-            .to_owned(),
-        headers,
-        body: text.replace("{secret:1}", &fake.api_key).into(),
-        ..kit::backend::Request::default()
-    });
-    assert!(
-        answer.refused.is_none() || answer.status == 404,
-        "{answer:?}"
-    );
-    Response {
-        body: answer.body.to_vec(),
-        ..status(answer.status)
-    }
+    let (exporter, events) = (exporter(&json!({})), recorded_ended());
+    let golden = Golden::of(env!("CARGO_MANIFEST_DIR"), 200);
+    golden.check("traces.json", || exporter.send_spans(&events.spans));
+    golden.check("logs.json", || exporter.send_logs(&events.logs));
+    golden.check("scores.json", || exporter.send_scores(&events.scores));
+    golden.check("feedback.json", || exporter.send_feedback(&events.feedback));
 }
 
 #[test]
 fn the_strict_fake_takes_all_signals() {
-    let events = recorded();
+    let events = recorded_ended();
     for has_ai_route in [true, false] {
         let exporter = exporter(&json!({}));
         let fake = kit::backend::posthog::PostHog {
@@ -122,7 +45,7 @@ fn the_strict_fake_takes_all_signals() {
             ..kit::backend::posthog::PostHog::default()
         };
         let (results, requests) = with_backend(
-            move |request| Ok(judged_by(&fake, request)),
+            move |request| Ok(judged_by(&fake, request, &fake.api_key, &[404])),
             || {
                 [
                     exporter.send_spans(&events.spans),
@@ -151,7 +74,7 @@ fn the_strict_fake_takes_all_signals() {
 fn the_token_is_in_the_body_of_events_and_in_the_header_of_logs() {
     let (exporter, events) = (
         exporter(&json!({"headers": {"x-extra": "yes"}})),
-        recorded(),
+        recorded_ended(),
     );
     let (_, requests) = answered(Ok(status(200)), || exporter.send_spans(&events.spans));
     let [request] = &requests[..] else {
@@ -190,7 +113,7 @@ fn outcome(result: &SendResult) -> &'static str {
 
 #[test]
 fn every_reply_has_its_outcome() {
-    let (exporter, events) = (exporter(&json!({})), recorded());
+    let (exporter, events) = (exporter(&json!({})), recorded_ended());
     for (code, expected) in [
         (200, "delivered"),
         (400, "isolate"),
@@ -225,7 +148,7 @@ fn every_reply_has_its_outcome() {
 
 #[test]
 fn a_used_up_plan_and_a_limit_wait() {
-    let (exporter, events) = (exporter(&json!({})), recorded());
+    let (exporter, events) = (exporter(&json!({})), recorded_ended());
     let used_up = Response {
         body: r#"{"status":"Ok","quota_limited":["events"]}"#.into(),
         ..status(200)
@@ -247,7 +170,7 @@ fn a_used_up_plan_and_a_limit_wait() {
 
 #[test]
 fn logs_may_be_refused_in_part() {
-    let (exporter, events) = (exporter(&json!({})), recorded());
+    let (exporter, events) = (exporter(&json!({})), recorded_ended());
     let reply = Response {
         body: r#"{"partialSuccess":{"rejectedLogRecords":"2"}}"#.into(),
         ..status(200)
@@ -320,7 +243,7 @@ fn scores_that_belong_nowhere_are_skipped_without_a_request() {
 
 #[test]
 fn no_connection_keeps_everything_and_a_missing_grant_pauses() {
-    let (exporter, events) = (exporter(&json!({})), recorded());
+    let (exporter, events) = (exporter(&json!({})), recorded_ended());
     let unreachable = Err(HttpError::Unreachable("connection refused".to_owned()));
     let (result, _) = answered(unreachable, || exporter.send_feedback(&events.feedback));
     assert_eq!(outcome(&result), "retry");

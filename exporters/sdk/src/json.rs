@@ -65,7 +65,7 @@ impl JsonText {
     /// Splices text as it is: JSON, or a piece of it.
     #[inline]
     pub fn raw(&mut self, text: &str) -> &mut Self {
-        append(&mut self.bytes, text.as_bytes());
+        self.bytes.extend_from_slice(text.as_bytes());
         self
     }
 
@@ -109,7 +109,8 @@ impl JsonText {
     /// A quoted ISO 8601 time, see [`time::iso`].
     pub fn time(&mut self, unix_nanos: u64) -> &mut Self {
         self.bytes.push(b'"');
-        append(&mut self.bytes, time::iso(unix_nanos).as_str().as_bytes());
+        self.bytes
+            .extend_from_slice(time::iso(unix_nanos).as_str().as_bytes());
         self.bytes.push(b'"');
         self
     }
@@ -248,13 +249,6 @@ impl Object<'_> {
     }
 }
 
-/// Appends bytes. Short runs are copied in pieces of fixed size: a component's general copy is a call out of its code,
-/// which costs more than the copy.
-#[inline]
-fn append(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend_from_slice(bytes);
-}
-
 /// How a byte is written inside a JSON string: 0 as it is, 1 as `\u00XX`, else as a backslash and this byte.
 static ESCAPES: [u8; 256] = escapes();
 
@@ -288,7 +282,7 @@ fn append_escaped(out: &mut Vec<u8>, text: &[u8]) {
     loop {
         let plain = plain_prefix(rest);
         let (run, after) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
-        append(out, run);
+        out.extend_from_slice(run);
         let Some((&byte, after)) = after.split_first() else {
             return;
         };

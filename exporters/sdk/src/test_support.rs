@@ -29,14 +29,6 @@ impl Batches {
     }
 }
 
-/// As [`batches`], with the spans that have ended only: what most backends are sent.
-#[must_use]
-pub fn ended_batches(ndjson: &str) -> Batches {
-    let mut all = batches(ndjson);
-    all.keep_spans(|span| span.phase == SpanPhase::Ended);
-    all
-}
-
 /// Reads event envelopes, one a line: `{"type":"span_ended","exportedSpan":{...}}`. Lines that are none are left out.
 #[must_use]
 pub fn batches(ndjson: &str) -> Batches {

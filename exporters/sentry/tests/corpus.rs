@@ -12,27 +12,16 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use kit::exporter::recorded_ended;
+use kit::paths;
+use std::path::Path;
 
 use kit::corpus::{Item, Recording};
 use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::records::SpanPhase;
-use mastra_exporter_sdk::test_support::{Batches, batches};
+use mastra_exporter_sdk::test_support::Batches;
 use mastra_exporter_sdk::{Exporter, Traces};
 use sentry_exporter::Sentry;
 use serde_json::{Map, Value, json};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn recorded_events() -> Batches {
-    let mut events =
-        batches(&fs::read_to_string(root().join("tests/corpus/events.ndjson")).unwrap());
-    events.keep_spans(|span| span.phase == SpanPhase::Ended);
-    events
-}
 
 fn span_item(span: [&Value; 4], attributes: Map<String, Value>) -> Item {
     let [name, start, end, status] = span;
@@ -166,9 +155,9 @@ const MORE: [&str; 5] = [
 
 #[test]
 fn recorded_events_map_as_the_official_exporter_maps_them() {
-    let mut recording = Recording::load(&root().join("tests/corpus/sentry.json")).unwrap();
+    let mut recording = Recording::load(&paths::corpus("sentry.json")).unwrap();
     recording.items = official_items(&recording);
-    let mut ours = our_items(&recording.config, &recorded_events());
+    let mut ours = our_items(&recording.config, &recorded_ended());
     let has = |item: &Item| recording.items.iter().any(|other| other.key == item.key);
     let more: Vec<_> = ours
         .extract_if(.., |item| !has(item))

@@ -6,72 +6,36 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
-use std::path::Path;
+use kit::exporter::{Golden, answered, configured, lines, recorded_ended};
 use std::time::Duration;
 
-use kit::golden;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::http::{Compression, HttpError, Request, Response};
-use mastra_exporter_sdk::records::{SendResult, SpanPhase};
+use mastra_exporter_sdk::http::{Compression, HttpError, Response};
 use mastra_exporter_sdk::test_support::requests::{fate_words, header, outcome_word};
-use mastra_exporter_sdk::test_support::{Batches, batches};
-use mastra_exporter_sdk::{Exporter, Feedback, Logs, Metrics, Traces};
+use mastra_exporter_sdk::{Feedback, Logs, Metrics, Traces};
 use sentry_exporter::Sentry;
-use serde_json::{Value, json};
+use serde_json::json;
 
 fn exporter() -> Sentry {
-    let settings = json!({"dsn": "https://abc@sentry.test/sub/42", "release": "app@1"});
-    Sentry::configure(serde_json::from_value(settings).unwrap()).unwrap()
-}
-
-fn recorded() -> Batches {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/events.ndjson");
-    let mut events = batches(&fs::read_to_string(path).unwrap());
-    events.keep_spans(|span| span.phase == SpanPhase::Ended);
-    events
-}
-
-fn answered(
-    reply: Result<Response, HttpError>,
-    send: impl FnOnce() -> SendResult,
-) -> (SendResult, Vec<Request>) {
-    with_backend(move |_| reply.clone(), send)
-}
-
-fn lines(request: &Request) -> Vec<Value> {
-    let text = std::str::from_utf8(&request.body).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
-fn assert_golden(name: &str, send: impl FnOnce() -> SendResult) {
-    let written: Value = answered(Ok(status(200)), send)
-        .1
-        .iter()
-        .map(|request| {
-            json!({"verb": request.verb, "url": request.url, "headers": request.headers, "lines": lines(request)})
-        })
-        .collect();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
-    golden::check(&file, &written).unwrap();
+    configured(
+        json!({"dsn": "https://abc@sentry.test/sub/42", "release": "app@1"}),
+        &json!({}),
+    )
 }
 
 #[test]
 fn recorded_events_give_exactly_these_requests() {
-    let (exporter, events) = (exporter(), recorded());
-    assert_golden("traces.json", || exporter.send_spans(&events.spans));
-    assert_golden("logs.json", || exporter.send_logs(&events.logs));
-    assert_golden("metrics.json", || exporter.send_metrics(&events.metrics));
-    assert_golden("feedback.json", || exporter.send_feedback(&events.feedback));
+    let (exporter, events) = (exporter(), recorded_ended());
+    let golden = Golden::of(env!("CARGO_MANIFEST_DIR"), 200);
+    golden.check("traces.json", || exporter.send_spans(&events.spans));
+    golden.check("logs.json", || exporter.send_logs(&events.logs));
+    golden.check("metrics.json", || exporter.send_metrics(&events.metrics));
+    golden.check("feedback.json", || exporter.send_feedback(&events.feedback));
 }
 
 #[test]
 fn an_envelope_holds_one_trace_and_errors_are_events_before_it() {
-    let (exporter, events) = (exporter(), recorded());
+    let (exporter, events) = (exporter(), recorded_ended());
     let (result, requests) = answered(Ok(status(200)), || exporter.send_spans(&events.spans));
     assert_eq!(fate_words(&result, 28), ["delivered"; 28]);
     let types: Vec<_> = requests
@@ -101,7 +65,7 @@ fn an_envelope_holds_one_trace_and_errors_are_events_before_it() {
 
 #[test]
 fn an_error_has_its_frames_innermost_last_and_the_same_id_again() {
-    let (exporter, events) = (exporter(), recorded());
+    let (exporter, events) = (exporter(), recorded_ended());
     let event = || {
         let requests = answered(Ok(status(200)), || exporter.send_spans(&events.spans)).1;
         lines(&requests[2])[2].clone()
@@ -119,7 +83,7 @@ fn an_error_has_its_frames_innermost_last_and_the_same_id_again() {
 
 #[test]
 fn every_reply_has_its_outcome() {
-    let (exporter, events) = (exporter(), recorded());
+    let (exporter, events) = (exporter(), recorded_ended());
     for (code, expected) in [
         (200, "delivered"),
         (400, "isolate"),
@@ -140,7 +104,7 @@ fn every_reply_has_its_outcome() {
 
 #[test]
 fn a_trace_that_fails_does_not_repeat_the_others() {
-    let (exporter, events) = (exporter(), recorded());
+    let (exporter, events) = (exporter(), recorded_ended());
     let mut count = 0;
     let (result, _) = with_backend(
         move |_| {
@@ -158,7 +122,7 @@ fn a_trace_that_fails_does_not_repeat_the_others() {
 
 #[test]
 fn rate_limits_are_read_from_any_status_and_by_category() {
-    let (exporter, events) = (exporter(), recorded());
+    let (exporter, events) = (exporter(), recorded_ended());
     let wait = |code, limits: Option<&str>, retry_after| {
         let reply = Response {
             headers: limits
@@ -216,7 +180,7 @@ fn rate_limits_are_read_from_any_status_and_by_category() {
 
 #[test]
 fn a_limit_leaves_the_rest_of_a_batch_alone() {
-    let (exporter, events) = (exporter(), recorded());
+    let (exporter, events) = (exporter(), recorded_ended());
     let (result, requests) = answered(Ok(status(429)), || exporter.send_feedback(&events.feedback));
     assert_eq!(requests.len(), 1);
     assert_eq!(fate_words(&result, 3), ["retry"; 3]);
@@ -224,7 +188,7 @@ fn a_limit_leaves_the_rest_of_a_batch_alone() {
 
 #[test]
 fn no_connection_keeps_everything_and_a_missing_grant_pauses() {
-    let (exporter, events) = (exporter(), recorded());
+    let (exporter, events) = (exporter(), recorded_ended());
     let unreachable = Err(HttpError::Unreachable("connection refused".to_owned()));
     let result = answered(unreachable, || exporter.send_spans(&events.spans)).0;
     assert_eq!(fate_words(&result, 28), ["retry"; 28]);

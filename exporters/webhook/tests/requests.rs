@@ -6,42 +6,20 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use std::fs;
-use std::path::Path;
+use kit::exporter::{Golden, answered, configured, recorded, recorded_text};
 use std::time::Duration;
 
-use kit::golden;
-use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::http::{Auth, Compression, HttpError, Request, Response};
+use mastra_exporter_sdk::http::testing::status;
+use mastra_exporter_sdk::http::{Auth, Compression, Request, Response};
 use mastra_exporter_sdk::records::{DelayScope, SendResult};
+use mastra_exporter_sdk::test_support::Batches;
 use mastra_exporter_sdk::test_support::requests::{fate_words, header, outcome_word};
-use mastra_exporter_sdk::test_support::{Batches, batches};
-use mastra_exporter_sdk::{Exporter, Feedback, Logs, Metrics, Scores, Traces};
+use mastra_exporter_sdk::{Feedback, Logs, Metrics, Scores, Traces};
 use serde_json::{Value, json};
 use webhook_exporter::Webhook;
 
-fn exporter(extra: &Value) -> Webhook {
-    let mut settings = json!({"url": "https://hook.test/in?x=1"});
-    for (key, value) in extra.as_object().unwrap() {
-        settings[key] = value.clone();
-    }
-    Webhook::configure(serde_json::from_value(settings).unwrap()).unwrap()
-}
-
-fn recorded_text() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/events.ndjson");
-    fs::read_to_string(path).unwrap()
-}
-
-fn recorded() -> Batches {
-    batches(&recorded_text())
-}
-
-fn answered(
-    reply: Result<Response, HttpError>,
-    send: impl FnOnce() -> SendResult,
-) -> (SendResult, Vec<Request>) {
-    with_backend(move |_| reply.clone(), send)
+fn exporter(more: &Value) -> Webhook {
+    configured(json!({"url": "https://hook.test/in?x=1"}), more)
 }
 
 fn all(exporter: &Webhook, events: &Batches) -> Vec<Request> {
@@ -83,20 +61,15 @@ fn recorded_events_give_exactly_these_requests() {
     let settings = json!({"headers": {"x-signal": "{{signal}}", "x-count": "n={{ count }}"}, "span_events": "ended"});
     let exporter = exporter(&settings);
     let events = recorded();
-    let written: Value = [
-        answered(Ok(status(200)), || exporter.send_logs(&events.logs)).1,
-        answered(Ok(status(200)), || exporter.send_scores(&events.scores)).1,
-        answered(Ok(status(200)), || exporter.send_feedback(&events.feedback)).1,
-    ]
-    .iter()
-    .flatten()
-    .map(|request| {
-        let body: Value = serde_json::from_slice(&request.body).unwrap();
-        json!({"verb": request.verb, "url": request.url, "headers": request.headers, "body": body})
-    })
-    .collect();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/requests.json");
-    golden::check(&file, &written).unwrap();
+    let mut requests = Vec::new();
+    for send in [
+        &(|| exporter.send_logs(&events.logs)) as &dyn Fn() -> SendResult,
+        &|| exporter.send_scores(&events.scores),
+        &|| exporter.send_feedback(&events.feedback),
+    ] {
+        requests.extend(answered(Ok(status(200)), send).1);
+    }
+    Golden::of(env!("CARGO_MANIFEST_DIR"), 200).check_requests("requests.json", &requests);
 }
 
 #[test]

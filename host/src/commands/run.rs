@@ -21,7 +21,7 @@ use crate::plugin::Component;
 use crate::print;
 use crate::print::progress::Progress;
 use crate::print::report::{InputCounts, RunReport};
-use crate::receive::dead_letter::{DeadLetter, DeadLetters as _};
+use crate::receive::KeepRefused as _;
 use crate::receive::input::Input;
 use crate::receive::{Batch, Intake as _, IntakeError, system_clock};
 use crate::run::components::{Loader, Unfinished};
@@ -415,7 +415,7 @@ async fn hand_over(
     let letters = batch
         .refused
         .into_iter()
-        .map(|item| DeadLetter::new(item, system_clock(), Arc::clone(input.source())));
+        .map(|item| item.into_letter(system_clock(), input.source()));
     host.refused().keep(letters.collect(), not_kept);
     if batch.events.is_empty() {
         return Ok(true);

@@ -1,4 +1,4 @@
-//! All defaults of the host, each with its unit and its reason. The table in the README is tested against them.
+//! All defaults of the host, each with its unit and its reason. The page `docs/configuration.md` is tested against them.
 
 use std::time::Duration;
 

@@ -361,3 +361,24 @@ fn plain_scalars_keep_what_they_mean() {
         "text": "hello", "quoted": "5", "date": "2024-01-01", "version": "1.2.3"});
     assert_eq!(Value::Object(settings.clone()), wanted);
 }
+
+/// The one block of YAML in the documentation.
+fn documented() -> &'static str {
+    let page = include_str!("../../../docs/configuration.md");
+    let (_, block) = page.split_once("```yaml\n").unwrap();
+    block.split_once("```").unwrap().0
+}
+
+#[test]
+fn documented_values_are_the_defaults() {
+    let written = valid(documented());
+    let defaults = valid("exporters: { example: }");
+    let shown = |config: &Config| {
+        let mut config = config.clone();
+        for exporter in config.exporters.values_mut() {
+            exporter.at = Position::default();
+        }
+        format!("{config:#?}")
+    };
+    assert_eq!(shown(&written), shown(&defaults));
+}

@@ -1,11 +1,10 @@
 //! Dead letters: what could not be delivered, or not be accepted, kept with the reason until somebody looks at it.
 //!
-//! Exporters' dead letters are kept by the queue, in the step that acknowledges the event; receivers keep the items that
-//! they refuse through [`DeadLetters`]. [`MemoryDeadLetters`] is bounded by bytes; the oldest go first, and who lost one is
-//! told, so that the accounts stay exact.
+//! Exporters' dead letters are kept by the queue, in the step that acknowledges the event; what receivers refuse is kept
+//! beside them. [`MemoryDeadLetters`] is bounded by bytes; the oldest go first, and who lost one is told, so that the
+//! accounts stay exact.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -68,6 +67,27 @@ impl DeadLetter {
         }
     }
 
+    /// The letter of an item that a receiver refused now. The payload is to be a copy, for the same reason.
+    #[must_use]
+    pub fn of_refused(
+        source: &Arc<Source>,
+        kind: Option<EventKind>,
+        payload: Bytes,
+        reason: &str,
+        received_at: u64,
+    ) -> Self {
+        Self {
+            origin: Origin::Receiver(source.receiver.as_str().into()),
+            kind,
+            payload,
+            source: Arc::clone(source),
+            reason: reason.into(),
+            attempts: 0,
+            received_at,
+            dead_at: unix_nanos_now(),
+        }
+    }
+
     fn cost(&self) -> u64 {
         (self.payload.len() + self.reason.len()) as u64 + LETTER_OVERHEAD_BYTES
     }
@@ -87,18 +107,6 @@ fn unix_nanos_now() -> u64 {
 pub struct DeadLetterError {
     /// What the store said.
     pub cause: String,
-}
-
-/// A place for what receivers refuse.
-pub trait DeadLetters: Send + Sync + 'static {
-    /// Keeps letters and returns when they are as safe as the store makes them.
-    ///
-    /// # Errors
-    /// The store failed; none was kept.
-    fn keep(
-        &self,
-        letters: Vec<DeadLetter>,
-    ) -> impl Future<Output = Result<(), DeadLetterError>> + Send;
 }
 
 #[derive(Debug, Default)]
@@ -163,15 +171,6 @@ impl MemoryDeadLetters {
     }
 }
 
-impl DeadLetters for MemoryDeadLetters {
-    async fn keep(&self, letters: Vec<DeadLetter>) -> Result<(), DeadLetterError> {
-        for letter in letters {
-            self.push(letter);
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,13 +188,12 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn oldest_letters_make_room_and_are_counted() {
+    #[test]
+    fn oldest_letters_make_room_and_are_counted() {
         let letters = MemoryDeadLetters::new(2 * (LETTER_OVERHEAD_BYTES + 3));
-        letters
-            .keep(vec![letter("one"), letter("two"), letter("sec")])
-            .await
-            .expect("memory does not fail");
+        for payload in ["one", "two", "sec"] {
+            letters.push(letter(payload));
+        }
         let payloads: Vec<_> = letters
             .list()
             .into_iter()

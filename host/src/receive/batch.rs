@@ -1,10 +1,12 @@
 //! What was read of one request or of one stretch of a file: events, refused items, drop reports.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::dead_letter::MAX_PAYLOAD_BYTES;
+use crate::deliver::dead_letter::DeadLetter;
 use crate::event::fields::FieldError;
-use crate::event::{Event, EventKind, Signal};
+use crate::event::{Event, EventKind, Signal, Source};
 
 /// What was read. Filled by `platform`, `events` and `input`.
 #[derive(Debug, Default)]
@@ -40,6 +42,9 @@ pub struct RefusedItem {
 
 /// How many refused items of one request are kept with what was wrong; the others are counted.
 pub const MAX_REFUSED_KEPT: usize = 1000;
+
+/// How much of a refused item is kept.
+pub(super) const MAX_PAYLOAD_BYTES: usize = 64 << 10;
 
 impl Batch {
     pub(super) fn refuse(
@@ -84,5 +89,25 @@ impl RefusedItem {
             payload: Bytes::copy_from_slice(head),
             payload_bytes: payload.len(),
         }
+    }
+
+    /// The dead letter of the item. Its reason names the place and the field, and says when only the head was kept.
+    #[must_use]
+    pub fn into_letter(self, received_at: u64, source: &Arc<Source>) -> DeadLetter {
+        let place = match self.field.as_str() {
+            "" => format!("item {}", self.index),
+            field => format!("item {}, field {field}", self.index),
+        };
+        let cut = match self.payload.len() {
+            kept if kept < self.payload_bytes => {
+                format!(
+                    " (the first {kept} of {} bytes are kept)",
+                    self.payload_bytes
+                )
+            }
+            _ => String::new(),
+        };
+        let reason = format!("{place}: {}{cut}", self.reason);
+        DeadLetter::of_refused(source, self.kind, self.payload, &reason, received_at)
     }
 }

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::batch::Batch;
-use super::dead_letter::MAX_PAYLOAD_BYTES;
+use super::batch::{Batch, MAX_PAYLOAD_BYTES};
 use super::events::read_line;
 use super::split::without_mark;
 use crate::event::Source;

@@ -26,7 +26,6 @@ pub mod auth;
 mod batch;
 mod body;
 pub mod counts;
-pub mod dead_letter;
 mod events;
 pub mod input;
 pub mod limits;
@@ -48,8 +47,8 @@ pub use self::routes::Receiver;
 pub use self::server::{Closed, serve};
 
 use self::auth::Tokens;
-use self::dead_letter::DeadLetters;
 use self::limits::Limits;
+use crate::deliver::dead_letter::DeadLetter;
 use crate::event::Event;
 
 /// Where receivers hand events to: the queue.
@@ -129,6 +128,12 @@ pub trait Status: Send + Sync + 'static {
     fn metrics(&self) -> Page;
 }
 
+/// Keeps what receivers refuse. Must not block: they call it before they answer.
+pub trait KeepRefused: Send + Sync + 'static {
+    /// Keeps the letters of one request. `not_kept` more were refused than the request's own bound lets through.
+    fn keep(&self, letters: Vec<DeadLetter>, not_kept: u64);
+}
+
 /// What the receivers are set up with.
 pub struct Settings {
     /// Bounds on size, time and number.
@@ -136,7 +141,7 @@ pub struct Settings {
     /// Who may send; empty: everybody.
     pub tokens: Tokens,
     /// Where refused items go.
-    pub dead_letters: Arc<dyn DeadLetters>,
+    pub refused: Arc<dyn KeepRefused>,
     /// Content of the pages.
     pub status: Arc<dyn Status>,
     /// Whether a request carries the mark of this host's own exporters.

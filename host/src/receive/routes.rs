@@ -14,7 +14,6 @@ use bytes::Bytes;
 use super::answer::{self, RequestError};
 use super::batch::{Batch, RefusedItem};
 use super::counts::Counts;
-use super::dead_letter::DeadLetter;
 use super::limits::{InflightBytes, Share};
 use super::platform::Target;
 use super::{Accepted, Intake, Settings, body, events, platform};
@@ -127,7 +126,7 @@ impl<I: Intake> Receiver<I> {
                     &body,
                     target.map(|target| target.kind),
                     received_at,
-                    source,
+                    &source,
                 );
                 Err(RequestError::Shape(error))
             }
@@ -166,8 +165,8 @@ impl<I: Intake> Receiver<I> {
             let not_kept = refused_total.saturating_sub(refused.len() as u64);
             let letters = refused
                 .into_iter()
-                .map(|item| DeadLetter::new(item, received_at, Arc::clone(&source)));
-            self.settings.dead_letters.keep(letters.collect(), not_kept);
+                .map(|item| item.into_letter(received_at, &source));
+            self.settings.refused.keep(letters.collect(), not_kept);
         }
         Ok(response)
     }
@@ -178,12 +177,12 @@ impl<I: Intake> Receiver<I> {
         body: &Bytes,
         kind: Option<EventKind>,
         received_at: u64,
-        source: Arc<Source>,
+        source: &Arc<Source>,
     ) {
         let item = RefusedItem::new(0, kind, error, body);
         self.settings
-            .dead_letters
-            .keep(vec![DeadLetter::new(item, received_at, source)], 0);
+            .refused
+            .keep(vec![item.into_letter(received_at, source)], 0);
     }
 }
 

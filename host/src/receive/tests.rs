@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -23,8 +24,8 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
 use super::auth::Tokens;
+use super::batch::MAX_PAYLOAD_BYTES;
 use super::counts::{Counts, Snapshot};
-use super::dead_letter::Ring;
 use super::limits::Limits;
 use super::*;
 use crate::event::decode::record;
@@ -87,9 +88,28 @@ impl Status for FakeStatus {
     }
 }
 
+#[derive(Default)]
+struct FakeLetters {
+    kept: Mutex<Vec<DeadLetter>>,
+    not_kept: AtomicU64,
+}
+
+impl FakeLetters {
+    fn list(&self) -> Vec<DeadLetter> {
+        self.kept.lock().unwrap().clone()
+    }
+}
+
+impl KeepRefused for FakeLetters {
+    fn keep(&self, letters: Vec<DeadLetter>, not_kept: u64) {
+        self.kept.lock().unwrap().extend(letters);
+        self.not_kept.fetch_add(not_kept, Ordering::Relaxed);
+    }
+}
+
 struct House {
     queue: Arc<FakeQueue>,
-    letters: Arc<Ring>,
+    letters: Arc<FakeLetters>,
     counts: Arc<Counts>,
     router: Router,
 }
@@ -104,12 +124,12 @@ fn house_with(limits: Limits, tokens: Tokens) -> House {
         refusal: Mutex::default(),
         gate: Semaphore::new(1),
     });
-    let letters = Arc::new(Ring::default());
+    let letters = Arc::new(FakeLetters::default());
     let counts = Arc::new(Counts::default());
     let settings = Settings {
         limits,
         tokens,
-        dead_letters: letters.clone(),
+        refused: letters.clone(),
         status: Arc::new(FakeStatus),
         is_loop: Arc::new(|headers: &HeaderMap| headers.contains_key("x-test-hop")),
         clock: || 42,
@@ -486,9 +506,16 @@ async fn bad_items_are_refused_one_by_one_and_the_others_accepted() {
         assert_eq!(ids, ["1", "2"], "{shown}");
         let letters = house.letters.list();
         assert_eq!(
-            (letters.len(), letters[0].index, letters[0].payload_bytes),
-            (1, 1, bad.len()),
+            (letters.len(), letters[0].payload.len()),
+            (1, bad.len().min(MAX_PAYLOAD_BYTES)),
             "{shown}"
+        );
+        let told = &letters[0].reason;
+        assert!(told.starts_with("item 1"), "{shown}: {told}");
+        assert_eq!(
+            told.contains(&format!("of {} bytes are kept", bad.len())),
+            bad.len() > MAX_PAYLOAD_BYTES,
+            "{shown}: {told}"
         );
         assert_eq!(
             (letters[0].received_at, letters[0].kind),
@@ -676,7 +703,7 @@ async fn the_list_of_rejected_items_is_bounded_and_its_total_is_not() {
     assert_eq!(answer["rejected"].as_array().unwrap().len(), 100);
     assert_eq!(answer["rejected_total"], 2_500);
     assert_eq!(
-        (house.letters.list().len() as u64) + house.letters.forgotten(),
+        (house.letters.list().len() as u64) + house.letters.not_kept.load(Ordering::Relaxed),
         2_500
     );
     let expected = Snapshot {

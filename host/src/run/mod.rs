@@ -189,7 +189,7 @@ impl Host {
         let settings = receive::Settings {
             limits: limits.clone(),
             tokens: Tokens::new(tokens),
-            dead_letters: Arc::clone(&self.refused) as _,
+            refused: Arc::clone(&self.refused) as _,
             status: Arc::new(pages),
             is_loop: Arc::new(move |headers: &HeaderMap| is_loop(&hops, headers)),
             clock: receive::system_clock,

@@ -251,7 +251,8 @@ async fn cached_start(plan: &Plan, config: &Path, home: &Path, sink: &Sink) -> R
 }
 
 /// A config file with the same component under several exporter ids, each from a file of its own: the host may share
-/// what it compiled, as it may for an operator who does this.
+/// what it compiled, as it may for an operator who does this. The environment fills settings by itself only for an id that
+/// is the component's name.
 fn config(home: &Path, plugin: &Path, exporters: usize) -> Result<PathBuf> {
     let mut text = String::from("exporters:\n");
     for index in 1..=exporters {
@@ -259,7 +260,8 @@ fn config(home: &Path, plugin: &Path, exporters: usize) -> Result<PathBuf> {
         std::fs::copy(plugin, &copy)
             .with_context(|| format!("copy {}: build it with `make build`", plugin.display()))?;
         text.push_str(&format!(
-            "  langfuse/{index}:\n    component: {}\n",
+            "  langfuse/{index}:\n    component: {}\n    settings:\n      public_key: ${{env:LANGFUSE_PUBLIC_KEY}}\n      \
+             secret_key: ${{env:LANGFUSE_SECRET_KEY}}\n      base_url: ${{env:LANGFUSE_BASE_URL}}\n",
             copy.display()
         ));
     }

@@ -9,6 +9,7 @@ pub mod backend;
 pub mod client;
 pub mod components;
 pub mod corpus;
+pub mod exporter;
 pub mod fixtures;
 pub mod golden;
 pub mod host;

@@ -1,16 +1,7 @@
 //! Short words for what exporters' tests ask of requests and results.
 
-use crate::http::testing::with_backend;
-use crate::http::{HttpError, Request, Response};
+use crate::http::Request;
 use crate::records::{ItemResult, SendOutcome, SendResult};
-
-/// Runs `send` while every request gets this reply; its result, and the requests.
-pub fn answered<R>(
-    reply: Result<Response, HttpError>,
-    send: impl FnOnce() -> R,
-) -> (R, Vec<Request>) {
-    with_backend(move |_| reply.clone(), send)
-}
 
 /// The outcome in a word: `delivered`, `skipped`, `retry`, `rejected`, `held`, `per-item`, `partial`, `too-large`,
 /// `isolate` or `unauthorized`.

@@ -28,7 +28,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::accounts::{DropReason, ExporterAccounts};
 use super::{Appended, CursorOptions, Queue, QueueError, QueueReport};
-use crate::deliver::dead_letter::{DeadLetter, DeadLetterError, DeadLetters, Origin};
+use crate::deliver::dead_letter::{DeadLetter, DeadLetterError, Origin};
 use crate::deliver::source::{Cursor, CursorError, Settlement, TakeLimits, Tokens, Waiting};
 use crate::event::per_signal::PerSignal;
 use crate::event::{Event, Signal};
@@ -297,8 +297,12 @@ impl DurableQueue {
     }
 }
 
-impl DeadLetters for DurableQueue {
-    async fn keep(&self, letters: Vec<DeadLetter>) -> Result<(), DeadLetterError> {
+impl DurableQueue {
+    /// Keeps letters of receivers and returns when they are synced.
+    ///
+    /// # Errors
+    /// The disk failed, or the queue has stopped; none was kept.
+    pub async fn keep(&self, letters: Vec<DeadLetter>) -> Result<(), DeadLetterError> {
         let (reply, answer) = oneshot::channel();
         let sent = self.commands.send(Command::Keep { letters, reply });
         let kept = match sent {
