@@ -227,7 +227,9 @@ mod tests {
         ] {
             let config = checked(settings).unwrap();
             assert_eq!(config.traces_url, traces_url);
-            assert!(matches!(config.backend, Backend::Ax { annotate_url, .. } if annotate_url == annotate));
+            assert!(
+                matches!(config.backend, Backend::Ax { annotate_url, .. } if annotate_url == annotate)
+            );
         }
     }
 
@@ -245,6 +247,9 @@ mod tests {
     fn what_is_missing_or_wrong_is_named() {
         assert_eq!(checked("{}").unwrap_err(), ["endpoint"]);
         assert_eq!(checked(r#"{"space_id":"s"}"#).unwrap_err(), ["api_key"]);
-        assert_eq!(checked(r#"{"endpoint":"p:6006"}"#).unwrap_err(), ["endpoint"]);
+        assert_eq!(
+            checked(r#"{"endpoint":"p:6006"}"#).unwrap_err(),
+            ["endpoint"]
+        );
     }
 }

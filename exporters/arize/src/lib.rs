@@ -58,7 +58,9 @@ impl Arize {
             .map(|one| one.as_ref().err().map(|reason| (*reason).to_owned()))
             .collect();
         let annotations: Vec<_> = mapped.into_iter().flatten().collect();
-        with_skipped(skipped, |_| request::annotations(&self.config, &annotations))
+        with_skipped(skipped, |_| {
+            request::annotations(&self.config, &annotations)
+        })
     }
 }
 

@@ -264,9 +264,8 @@ fn metadata<S: Attributes>(span: &Span, sink: &mut S) {
         "sessionId" => thread.is_none(),
         _ => false,
     };
-    let rest = || {
-        members(all).filter(|(key, value)| !is_elsewhere(key) && kind(value) != Kind::Null)
-    };
+    let rest =
+        || members(all).filter(|(key, value)| !is_elsewhere(key) && kind(value) != Kind::Null);
     if rest().next().is_some() {
         sink.built(wire::METADATA, |text| {
             let mut object = text.object();

@@ -88,7 +88,10 @@ pub fn annotations(config: &Config, annotations: &[Annotation]) -> SendResult {
                 (indexes, (is_kind, path))
             };
             let kinds = [
-                of_kind(|target| matches!(target, Target::Span(_)), "span_annotations"),
+                of_kind(
+                    |target| matches!(target, Target::Span(_)),
+                    "span_annotations",
+                ),
                 of_kind(
                     |target| matches!(target, Target::Trace(_)),
                     "trace_annotations",

@@ -106,17 +106,19 @@ impl Annotation {
         object.key("annotations").array([self], |text, annotation| {
             let mut record = text.object();
             record.string("record_id", id);
-            record.key("values").array([annotation], |text, annotation| {
-                let mut value = text.object();
-                value.string("name", &annotation.name);
-                if let Some(score) = annotation.score {
-                    value.float("score", score);
-                }
-                value
-                    .string_if("label", annotation.label.as_ref())
-                    .string_if("text", annotation.explanation.as_ref());
-                value.end();
-            });
+            record
+                .key("values")
+                .array([annotation], |text, annotation| {
+                    let mut value = text.object();
+                    value.string("name", &annotation.name);
+                    if let Some(score) = annotation.score {
+                        value.float("score", score);
+                    }
+                    value
+                        .string_if("label", annotation.label.as_ref())
+                        .string_if("text", annotation.explanation.as_ref());
+                    value.end();
+                });
             record.end();
         });
         object.end();

@@ -35,8 +35,12 @@ fn recorded_events_give_exactly_these_requests() {
     let (phoenix, ax, events) = (phoenix(), ax(), recorded_ended());
     let golden = Golden::of(env!("CARGO_MANIFEST_DIR"), 200);
     golden.check("traces.json", || phoenix.send_spans(&events.spans));
-    golden.check("phoenix-scores.json", || phoenix.send_scores(&events.scores));
-    golden.check("phoenix-feedback.json", || phoenix.send_feedback(&events.feedback));
+    golden.check("phoenix-scores.json", || {
+        phoenix.send_scores(&events.scores)
+    });
+    golden.check("phoenix-feedback.json", || {
+        phoenix.send_feedback(&events.feedback)
+    });
     golden.check("ax-scores.json", || ax.send_scores(&events.scores));
     golden.check("ax-feedback.json", || ax.send_feedback(&events.feedback));
 }
@@ -58,9 +62,17 @@ fn strict_backends_take_every_request() {
     let fake = ArizeAx {
         space_id: "space".to_owned(),
         project_id: "id".to_owned(),
-        annotations: ["relevance", "accuracy", "tox", "complete", "thumbs", "rating", "remark"]
-            .map(str::to_owned)
-            .to_vec(),
+        annotations: [
+            "relevance",
+            "accuracy",
+            "tox",
+            "complete",
+            "thumbs",
+            "rating",
+            "remark",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
         ..ArizeAx::default()
     };
     for request in of(&ax()) {
@@ -82,7 +94,10 @@ fn each_backend_is_told_the_key_as_it_wants() {
     for request in &phoenix {
         assert_eq!(request.auth, Some(Auth::Bearer("key".to_owned())));
     }
-    assert_eq!(header(&phoenix[0], "content-type"), Some("application/x-protobuf"));
+    assert_eq!(
+        header(&phoenix[0], "content-type"),
+        Some("application/x-protobuf")
+    );
     let ax = of(&ax());
     assert_eq!(ax[0].url, "https://otlp.arize.com/v1/traces");
     let bare = Auth::Header("authorization".to_owned(), "key".to_owned());
@@ -110,7 +125,11 @@ fn every_reply_to_spans_has_its_outcome() {
     ] {
         let result = answered(Ok(status(code)), || exporter.send_spans(&events.spans)).0;
         assert_eq!(outcome_word(&result), expected, "{code}");
-        assert_eq!(result.not_before.is_some(), code == 507, "a locked storage is left alone");
+        assert_eq!(
+            result.not_before.is_some(),
+            code == 507,
+            "a locked storage is left alone"
+        );
     }
     let unreachable = Err(HttpError::Unreachable("refused".to_owned()));
     let result = answered(unreachable, || exporter.send_spans(&events.spans)).0;
@@ -139,9 +158,11 @@ fn what_has_no_place_is_skipped_with_a_reason() {
     let unlisted = made(json!({"space_id": "s", "api_key": "k", "project_id": "id"}));
     let no_project = made(json!({"space_id": "s", "api_key": "k"}));
     for exporter in [unlisted, no_project] {
-        let (result, requests) =
-            answered(Ok(status(202)), || exporter.send_scores(&events.scores));
-        assert_eq!((fate_words(&result, 4), requests.len()), (vec!["skipped"; 4], 0));
+        let (result, requests) = answered(Ok(status(202)), || exporter.send_scores(&events.scores));
+        assert_eq!(
+            (fate_words(&result, 4), requests.len()),
+            (vec!["skipped"; 4], 0)
+        );
     }
     let phoenix = phoenix();
     let mut alone = recorded_ended().scores;
@@ -149,17 +170,29 @@ fn what_has_no_place_is_skipped_with_a_reason() {
     alone.scores[0].trace_id = None;
     alone.scores[0].correlation = None;
     let (result, requests) = answered(Ok(status(200)), || phoenix.send_scores(&alone));
-    assert_eq!((fate_words(&result, 1), requests.len()), (vec!["skipped"], 0));
+    assert_eq!(
+        (fate_words(&result, 1), requests.len()),
+        (vec!["skipped"], 0)
+    );
 }
 
 #[test]
 fn annotations_of_spans_and_traces_go_apart_and_fail_apart() {
     let (exporter, events) = (phoenix(), recorded_ended());
     let (result, requests) = with_backend(
-        |request| Ok(status(if request.url.contains("trace_annotations") { 503 } else { 200 })),
+        |request| {
+            Ok(status(if request.url.contains("trace_annotations") {
+                503
+            } else {
+                200
+            }))
+        },
         || exporter.send_scores(&events.scores),
     );
-    let urls: Vec<_> = requests.iter().map(|request| request.url.as_str()).collect();
+    let urls: Vec<_> = requests
+        .iter()
+        .map(|request| request.url.as_str())
+        .collect();
     assert_eq!(
         urls,
         [
@@ -171,7 +204,13 @@ fn annotations_of_spans_and_traces_go_apart_and_fail_apart() {
         .scores
         .scores
         .iter()
-        .map(|score| if score.span_id.is_some() { "delivered" } else { "retry" })
+        .map(|score| {
+            if score.span_id.is_some() {
+                "delivered"
+            } else {
+                "retry"
+            }
+        })
         .collect();
     assert_eq!(fate_words(&result, 4), expected);
 }

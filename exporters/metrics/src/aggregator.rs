@@ -36,8 +36,24 @@ pub struct Options {
 
 /// Upper bounds that suit durations in milliseconds and counts of tokens.
 pub const DEFAULT_BOUNDS: [f64; 18] = [
-    1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0, 25_000.0,
-    50_000.0, 100_000.0, 250_000.0, 500_000.0, 1_000_000.0,
+    1.0,
+    5.0,
+    10.0,
+    25.0,
+    50.0,
+    100.0,
+    250.0,
+    500.0,
+    1_000.0,
+    2_500.0,
+    5_000.0,
+    10_000.0,
+    25_000.0,
+    50_000.0,
+    100_000.0,
+    250_000.0,
+    500_000.0,
+    1_000_000.0,
 ];
 
 /// Series that are held when nothing else is said.
@@ -108,10 +124,12 @@ impl Aggregator {
             .metrics
             .iter()
             .zip(tokens)
-            .map(|(metric, token)| match self.take_one(batch, metric, token, now) {
-                Ok(()) => ItemResult::Held,
-                Err(reason) => ItemResult::Rejected(reason.to_owned()),
-            })
+            .map(
+                |(metric, token)| match self.take_one(batch, metric, token, now) {
+                    Ok(()) => ItemResult::Held,
+                    Err(reason) => ItemResult::Rejected(reason.to_owned()),
+                },
+            )
             .collect()
     }
 
@@ -352,9 +370,12 @@ fn point(
 /// The index of a batch's value among ours; it is kept when it is new.
 fn known<T: Clone + PartialEq>(ours: &mut Vec<T>, batch: &[T], index: Option<u32>) -> Option<u32> {
     let value = batch.get(usize::try_from(index?).ok()?)?;
-    let place = ours.iter().position(|known| known == value).unwrap_or_else(|| {
-        ours.push(value.clone());
-        ours.len() - 1
-    });
+    let place = ours
+        .iter()
+        .position(|known| known == value)
+        .unwrap_or_else(|| {
+            ours.push(value.clone());
+            ours.len() - 1
+        });
     u32::try_from(place).ok()
 }

@@ -117,7 +117,10 @@ fn a_delta_spans_from_the_end_of_the_one_before_to_its_newest_observation() {
     assert_eq!((sum_of(&sent[0]), span_of(&sent[0])), (5.0, (99, 100)));
     assert_eq!(tokens, [0, 1]);
     assert_eq!(sent[0].otel.as_ref().unwrap().exemplars.len(), 1);
-    assert!(flush(&mut of, NOW, &delivered()).0.is_empty(), "nothing new");
+    assert!(
+        flush(&mut of, NOW, &delivered()).0.is_empty(),
+        "nothing new"
+    );
     of.take(&batch(vec![counter(7.0, 200)], 2), NOW);
     let (sent, tokens) = flush(&mut of, NOW, &delivered());
     assert_eq!((sum_of(&sent[0]), span_of(&sent[0])), (7.0, (100, 200)));
@@ -188,7 +191,10 @@ fn a_gauge_is_its_newest_value_and_a_bound_belongs_to_the_bucket_below() {
     );
     let (sent, _) = flush(&mut of, NOW, &delivered());
     assert_eq!(sent.len(), 2);
-    assert_eq!(sent[0].value, MetricValue::Gauge(MetricNumber::Floating(1.5)));
+    assert_eq!(
+        sent[0].value,
+        MetricValue::Gauge(MetricNumber::Floating(1.5))
+    );
     assert_eq!(sent[0].time, 20);
     let MetricValue::Histogram(point) = &sent[1].value else {
         panic!()
@@ -217,7 +223,11 @@ fn series_beyond_the_bound_are_counted_where_one_sees_it() {
     assert_eq!(tokens.len(), 10);
     let others = (0..5).map(|number| observed(&number.to_string(), Instrument::Counter, 1.0, 100));
     let fates = of.take(&batch(others.collect(), 10), NOW);
-    assert!(fates.iter().any(|fate| matches!(fate, ItemResult::Rejected(_))));
+    assert!(
+        fates
+            .iter()
+            .any(|fate| matches!(fate, ItemResult::Rejected(_)))
+    );
 }
 
 #[test]
@@ -229,7 +239,11 @@ fn what_cannot_be_added_up_is_rejected() {
     ];
     let mut of = aggregator(false, 10);
     let fates = of.take(&batch(bad, 0), NOW);
-    assert!(fates.iter().all(|fate| matches!(fate, ItemResult::Rejected(_))));
+    assert!(
+        fates
+            .iter()
+            .all(|fate| matches!(fate, ItemResult::Rejected(_)))
+    );
     assert!(of.due(NOW).is_empty());
 }
 
@@ -247,7 +261,10 @@ fn points_of_otlp_senders_pass_and_deltas_are_added_up_where_totals_are_wanted()
     let mut of = aggregator(false, 10);
     of.take(&batch(vec![sum(Temporality::Cumulative)], 7), NOW);
     let (sent, tokens) = flush(&mut of, NOW, &delivered());
-    assert_eq!((&sent[0].value, tokens), (&sum(Temporality::Cumulative).value, vec![7]));
+    assert_eq!(
+        (&sent[0].value, tokens),
+        (&sum(Temporality::Cumulative).value, vec![7])
+    );
     assert!(of.due(NOW).is_empty());
     let mut of = aggregator(true, 10);
     of.take(
@@ -294,7 +311,10 @@ fn a_request_that_is_too_large_is_halved_and_a_partial_success_is_never_repeated
 fn idle_totals_go_and_held_ones_stay() {
     const HOUR: u64 = 3_600_000_000_000;
     let mut of = aggregator(true, 10);
-    of.take(&batch(vec![observed("a", Instrument::Counter, 1.0, 1)], 0), NOW);
+    of.take(
+        &batch(vec![observed("a", Instrument::Counter, 1.0, 1)], 0),
+        NOW,
+    );
     assert_eq!(of.due(NOW + 2 * HOUR).len(), 1, "the host holds it");
     flush(&mut of, NOW + 2 * HOUR, &delivered());
     assert!(of.due(NOW + 2 * HOUR).is_empty());

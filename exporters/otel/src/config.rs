@@ -96,11 +96,12 @@ pub struct Settings {
 /// What the host is told of the settings.
 #[must_use]
 pub fn schema() -> SettingsSchema {
-    let schema = endpoints(SettingsSchema::new().with(
-        Setting::choice("preset", PRESETS).about(
-            "A vendor, or custom. Without it, the vendor whose key is set.",
+    let schema = endpoints(
+        SettingsSchema::new().with(
+            Setting::choice("preset", PRESETS)
+                .about("A vendor, or custom. Without it, the vendor whose key is set."),
         ),
-    ));
+    );
     let schema = vendors(requests(schema));
     schema
         .with(
@@ -356,7 +357,10 @@ impl Settings {
             (vendor, None) => Ok(vendor),
             (Some(first), Some(second)) => Err(SettingError::new(
                 "preset",
-                format!("is needed: keys of {} and {} are set", first.name, second.name),
+                format!(
+                    "is needed: keys of {} and {} are set",
+                    first.name, second.name
+                ),
             )),
             (None, Some(_)) => Ok(None),
         }
@@ -426,7 +430,13 @@ impl Settings {
         };
         let bounds: Option<Vec<f64>> = text
             .split(',')
-            .map(|bound| bound.trim().parse().ok().filter(|bound: &f64| bound.is_finite()))
+            .map(|bound| {
+                bound
+                    .trim()
+                    .parse()
+                    .ok()
+                    .filter(|bound: &f64| bound.is_finite())
+            })
             .collect();
         bounds
             .filter(|bounds| bounds.windows(2).all(|pair| pair.first() < pair.last()))
@@ -451,7 +461,9 @@ fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
-        let code = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = after
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         match code.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(byte) if *first == b'%' => {
                 bytes.push(byte);

@@ -84,9 +84,7 @@ fn both_encodings_say_the_same() {
                 // Through the reference messages, so that numbers and texts of integers are the same.
                 let signal = otlp_signal(request);
                 let bytes = match header(request, "content-type") {
-                    Some("application/json") => {
-                        to_protobuf(signal, &body(request)).unwrap()
-                    }
+                    Some("application/json") => to_protobuf(signal, &body(request)).unwrap(),
                     _ => request.body.clone(),
                 };
                 from_protobuf(signal, &bytes).unwrap()
@@ -99,7 +97,10 @@ fn both_encodings_say_the_same() {
 
 #[test]
 fn every_signal_goes_to_its_place_with_the_key() {
-    let (exporter, events) = (exporter(json!({"headers": {"x-tenant": "t"}})), recorded_ended());
+    let (exporter, events) = (
+        exporter(json!({"headers": {"x-tenant": "t"}})),
+        recorded_ended(),
+    );
     exporter.send_metrics(&events.metrics);
     let requests = answered(Ok(status(200)), || {
         exporter.send_spans(&events.spans);
@@ -109,13 +110,19 @@ fn every_signal_goes_to_its_place_with_the_key() {
         exporter.flush()
     })
     .1;
-    let urls: Vec<_> = requests.iter().map(|request| request.url.as_str()).collect();
+    let urls: Vec<_> = requests
+        .iter()
+        .map(|request| request.url.as_str())
+        .collect();
     let url = |signal: &str| format!("https://collector.test/otlp/v1/{signal}");
     assert_eq!(urls, ["traces", "logs", "logs", "logs", "metrics"].map(url));
     for request in &requests {
         assert_eq!(request.auth, Some(Auth::Bearer("key".to_owned())));
         assert_eq!(request.compression, Some(Compression::Gzip));
-        assert_eq!(header(request, "content-type"), Some("application/x-protobuf"));
+        assert_eq!(
+            header(request, "content-type"),
+            Some("application/x-protobuf")
+        );
         assert_eq!(header(request, "x-tenant"), Some("t"));
         assert_eq!(request.timeout, Some(Duration::from_secs(10)));
     }
@@ -153,7 +160,10 @@ fn partial_success_is_counted_and_never_sent_again() {
     let (exporter, events) = (exporter(json!({})), recorded_ended());
     for (protocol, body) in [
         ("http/protobuf", &[10, 2, 8, 3][..]),
-        ("http/json", br#"{"partialSuccess":{"rejectedLogRecords":"3"}}"#),
+        (
+            "http/json",
+            br#"{"partialSuccess":{"rejectedLogRecords":"3"}}"#,
+        ),
     ] {
         let reply = Response {
             body: body.to_vec(),
@@ -177,12 +187,19 @@ fn what_a_backend_did_not_take_is_held_until_it_does() {
     assert_eq!(tokens, events.metrics.tokens);
     assert_eq!(told[0].fate, ItemResult::Delivered);
     let (told, requests) = answered(Ok(status(200)), || exporter.flush());
-    assert_eq!((told.len(), requests.len()), (0, 0), "nothing is sent twice");
+    assert_eq!(
+        (told.len(), requests.len()),
+        (0, 0),
+        "nothing is sent twice"
+    );
 }
 
 #[test]
 fn running_totals_name_the_same_start_at_every_flush() {
-    let (exporter, events) = (exporter(json!({"temporality": "cumulative"})), recorded_ended());
+    let (exporter, events) = (
+        exporter(json!({"temporality": "cumulative"})),
+        recorded_ended(),
+    );
     exporter.send_metrics(&events.metrics);
     let point = || {
         let requests = answered(Ok(status(200)), || exporter.flush()).1;
@@ -198,5 +215,8 @@ fn running_totals_name_the_same_start_at_every_flush() {
     };
     let (first, second) = (point(), point());
     assert_eq!(first["startTimeUnixNano"], second["startTimeUnixNano"]);
-    assert_eq!((&first["count"], &second["count"]), (&json!("1"), &json!("1")));
+    assert_eq!(
+        (&first["count"], &second["count"]),
+        (&json!("1"), &json!("1"))
+    );
 }

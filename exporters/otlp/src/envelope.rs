@@ -148,10 +148,7 @@ impl Origin<'_> {
                     .filter(|_| self.sender.names_environment),
             ),
             // The SDK that recorded the events is Mastra's, which runs on Node.
-            (
-                "telemetry.sdk.language",
-                self.sender.sdk.map(|_| "nodejs"),
-            ),
+            ("telemetry.sdk.language", self.sender.sdk.map(|_| "nodejs")),
             ("telemetry.sdk.name", self.sender.sdk.map(|(name, _)| name)),
             (
                 "telemetry.sdk.version",
@@ -239,7 +236,10 @@ impl Envelope {
                 });
                 let origin = parts.origin();
                 let scope = origin.scope(place.scope);
-                encoder.text_if(SCHEMA_URL, scope.and_then(|scope| scope.schema_url.as_ref()));
+                encoder.text_if(
+                    SCHEMA_URL,
+                    scope.and_then(|scope| scope.schema_url.as_ref()),
+                );
             });
             let origin = parts.origin();
             let from = origin.resource(resource);

@@ -66,12 +66,7 @@ pub fn log<E: Encoder>(encoder: &mut E, log: &Log, attributes: impl FnOnce(&mut 
         None if log.trace_id.is_some() => SAMPLED,
         None => 0,
     };
-    correlation(
-        encoder,
-        log.trace_id.as_ref(),
-        log.span_id.as_ref(),
-        flags,
-    );
+    correlation(encoder, log.trace_id.as_ref(), log.span_id.as_ref(), flags);
     encoder.text_if(EVENT_NAME, otel.and_then(|otel| otel.event_name.as_ref()));
 }
 

@@ -90,7 +90,9 @@ impl Group<'_> {
     /// Where the points belong.
     #[must_use]
     pub fn place(&self) -> Place {
-        self.points.first().map_or_else(Place::default, |metric| place(metric))
+        self.points
+            .first()
+            .map_or_else(Place::default, |metric| place(metric))
     }
 }
 

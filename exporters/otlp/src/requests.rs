@@ -58,12 +58,7 @@ impl Writer<'_> {
             origin: self.origin(&batch.resources, &batch.scopes),
         };
         let capacity = batch.metrics.len() * BYTES_A_POINT;
-        METRICS.encode(
-            self.encoding,
-            capacity,
-            &groups(&batch.metrics),
-            &mut parts,
-        )
+        METRICS.encode(self.encoding, capacity, &groups(&batch.metrics), &mut parts)
     }
 
     /// `ExportLogsServiceRequest` of evaluation results.
@@ -139,10 +134,7 @@ fn span_attributes<S: Attributes>(span: &Span, sink: &mut S) {
             .as_ref()
             .and_then(|call| call.completion_start_time)
     {
-        sink.text(
-            Key::of("mastra.completion_start_time"),
-            iso(time).as_str(),
-        );
+        sink.text(Key::of("mastra.completion_start_time"), iso(time).as_str());
     }
     if !has_named_attributes(&span.span_type) || span.span_type == "model_generation" {
         for (key, value) in members(span.attributes.as_deref().unwrap_or("{}")) {

@@ -113,10 +113,7 @@ pub fn span<E: Encoder>(
         }
         encoder.unsigned(CODE, status_number(code));
     });
-    encoder.fixed32(
-        FLAGS,
-        otel.map_or(SAMPLED_LOCAL_PARENT, |otel| otel.flags),
-    );
+    encoder.fixed32(FLAGS, otel.map_or(SAMPLED_LOCAL_PARENT, |otel| otel.flags));
 }
 
 /// A point in time, which is no span of Mastra's, as a span: where a backend has no logs.

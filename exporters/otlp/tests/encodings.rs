@@ -42,7 +42,11 @@ fn both<M: Message + Default + DeserializeOwned>(write: impl Fn(Writer<'_>) -> V
         match encoding {
             Encoding::Protobuf => {
                 let message = M::decode(&body[..]).unwrap();
-                assert_eq!(message.encode_to_vec().len(), body.len(), "no byte too many");
+                assert_eq!(
+                    message.encode_to_vec().len(),
+                    body.len(),
+                    "no byte too many"
+                );
                 message
             }
             Encoding::Json => serde_json::from_slice(&body).unwrap(),
@@ -60,7 +64,10 @@ fn same<M: Message + Default + DeserializeOwned + PartialEq + std::fmt::Debug>(
 }
 
 fn recorded() -> Batches {
-    let events = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/events.ndjson");
+    let events = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/corpus/events.ndjson"
+    );
     batches(&std::fs::read_to_string(events).unwrap())
 }
 
@@ -167,7 +174,10 @@ fn what_an_otlp_sender_said_of_a_span_leaves_as_it_came() {
     assert_eq!(
         texts(&resource.attributes),
         [
-            ("service.name".to_owned(), Some(Any::StringValue("theirs".to_owned()))),
+            (
+                "service.name".to_owned(),
+                Some(Any::StringValue("theirs".to_owned()))
+            ),
             ("n".to_owned(), Some(Any::IntValue(1))),
             ("d".to_owned(), Some(Any::DoubleValue(1.0))),
         ]
@@ -179,7 +189,10 @@ fn what_an_otlp_sender_said_of_a_span_leaves_as_it_came() {
     assert_eq!((scope.name.as_str(), scope.version.as_str()), ("lib", "3"));
     assert_eq!(scope.dropped_attributes_count, 4);
     let span = &of_scope.spans[0];
-    assert_eq!((span.name.as_str(), span.kind, span.flags), ("GET /a?b", 4, 0x301));
+    assert_eq!(
+        (span.name.as_str(), span.kind, span.flags),
+        ("GET /a?b", 4, 0x301)
+    );
     assert_eq!(span.trace_state, "a=b");
     let status = span.status.as_ref().unwrap();
     assert_eq!((status.code, status.message.as_str()), (2, "no"));
@@ -194,8 +207,17 @@ fn what_an_otlp_sender_said_of_a_span_leaves_as_it_came() {
     let (link, event) = (&span.links[0], &span.events[0]);
     assert_eq!(link.trace_id, [&[0; 15][..], &[0xab]].concat());
     assert_eq!((link.trace_state.as_str(), link.flags), ("c=d", 0x101));
-    assert_eq!((link.dropped_attributes_count, event.dropped_attributes_count), (5, 6));
-    assert_eq!((event.name.as_str(), event.time_unix_nano, span.events.len()), ("exception", 77, 1));
+    assert_eq!(
+        (
+            link.dropped_attributes_count,
+            event.dropped_attributes_count
+        ),
+        (5, 6)
+    );
+    assert_eq!(
+        (event.name.as_str(), event.time_unix_nano, span.events.len()),
+        ("exception", 77, 1)
+    );
     let list = |values: Vec<Option<Any>>| {
         let values = values.into_iter().map(|value| AnyValue { value });
         Any::ArrayValue(opentelemetry_proto::tonic::common::v1::ArrayValue {
@@ -234,7 +256,10 @@ fn what_an_otlp_sender_said_of_a_span_leaves_as_it_came() {
     ];
     let expected = expected.map(|(key, value)| (key.to_owned(), value));
     for attributes in [&span.attributes, &link.attributes, &event.attributes] {
-        assert_eq!(format!("{:?}", texts(attributes)), format!("{:?}", &expected[..]));
+        assert_eq!(
+            format!("{:?}", texts(attributes)),
+            format!("{:?}", &expected[..])
+        );
     }
 }
 
@@ -281,9 +306,22 @@ fn what_an_otlp_sender_said_of_a_log_leaves_as_it_came() {
     });
     let request: ExportLogsServiceRequest = same(|writer| writer.logs(&batch));
     let record = &request.resource_logs[0].scope_logs[0].log_records[0];
-    assert_eq!((record.severity_number, record.severity_text.as_str()), (11, "Notice"));
-    assert_eq!((record.event_name.as_str(), record.observed_time_unix_nano), ("thing.happened", 99));
-    assert_eq!((record.flags, record.dropped_attributes_count, record.attributes.len()), (1, 3, 1));
+    assert_eq!(
+        (record.severity_number, record.severity_text.as_str()),
+        (11, "Notice")
+    );
+    assert_eq!(
+        (record.event_name.as_str(), record.observed_time_unix_nano),
+        ("thing.happened", 99)
+    );
+    assert_eq!(
+        (
+            record.flags,
+            record.dropped_attributes_count,
+            record.attributes.len()
+        ),
+        (1, 3, 1)
+    );
     let body = record.body.as_ref().unwrap();
     assert!(matches!(body.value, Some(Any::KvlistValue(_))));
 }
@@ -384,16 +422,36 @@ fn all_kinds_of_points_leave_as_they_came_and_those_of_one_metric_together() {
     assert_eq!(text["metadata"][0]["key"], "meta");
     let points: &Value = &text["sum"]["dataPoints"];
     assert_eq!(points.as_array().unwrap().len(), 2);
-    assert_eq!((&points[0]["asInt"], &points[1]["asDouble"]), (&json!("-9223372036854775808"), &json!(1.5)));
-    assert_eq!((&points[0]["startTimeUnixNano"], &points[0]["flags"]), (&json!("5"), &json!(1)));
-    let keys: Vec<_> = points[0]["attributes"].as_array().unwrap().iter().map(|pair| pair["key"].clone()).collect();
+    assert_eq!(
+        (&points[0]["asInt"], &points[1]["asDouble"]),
+        (&json!("-9223372036854775808"), &json!(1.5))
+    );
+    assert_eq!(
+        (&points[0]["startTimeUnixNano"], &points[0]["flags"]),
+        (&json!("5"), &json!(1))
+    );
+    let keys: Vec<_> = points[0]["attributes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pair| pair["key"].clone())
+        .collect();
     assert_eq!(keys.last(), Some(&json!("n")));
     assert_eq!(points[0]["exemplars"][0]["asInt"], "-7");
     let exponential = serde_json::to_value(&metrics[3]).unwrap();
     let point = &exponential["exponentialHistogram"]["dataPoints"][0];
-    assert_eq!((&point["scale"], &point["positive"]["offset"]), (&json!(-3), &json!(-2)));
-    assert_eq!(point["positive"]["bucketCounts"][2], json!(u64::MAX.to_string()));
-    assert_eq!((&point["max"], &point["min"], &point["sum"]), (&json!(2.0), &Value::Null, &Value::Null));
+    assert_eq!(
+        (&point["scale"], &point["positive"]["offset"]),
+        (&json!(-3), &json!(-2))
+    );
+    assert_eq!(
+        point["positive"]["bucketCounts"][2],
+        json!(u64::MAX.to_string())
+    );
+    assert_eq!(
+        (&point["max"], &point["min"], &point["sum"]),
+        (&json!(2.0), &Value::Null, &Value::Null)
+    );
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

@@ -85,8 +85,8 @@ fn target(
             Backend::Ax { .. } => Err("Arize AX knows a trace by its root span only"),
         };
     }
-    let session = correlation
-        .and_then(|context| context.thread_id.as_ref().or(context.session_id.as_ref()));
+    let session =
+        correlation.and_then(|context| context.thread_id.as_ref().or(context.session_id.as_ref()));
     session
         .map(|id| Target::Session(id.clone()))
         .ok_or("it is about no span, trace or session")
@@ -103,10 +103,18 @@ fn named(names: &[&str], config: &Config) -> Result<String, &'static str> {
     let listed = names.iter().find_map(|name| config.annotations.get(*name));
     match (&config.backend, listed) {
         (_, Some(name)) => Ok(name.clone()),
-        (Backend::Ax { project_id: None, .. }, _) => Err("Arize AX needs the setting project_id"),
+        (
+            Backend::Ax {
+                project_id: None, ..
+            },
+            _,
+        ) => Err("Arize AX needs the setting project_id"),
         (Backend::Ax { .. }, None) => Err("the setting annotations does not list it"),
         (Backend::Phoenix { .. }, None) => {
-            let name = first_name(&names.iter().copied().map(Some).collect::<Vec<_>>(), "score");
+            let name = first_name(
+                &names.iter().copied().map(Some).collect::<Vec<_>>(),
+                "score",
+            );
             Ok(if name == RESERVED {
                 format!("{RESERVED}_")
             } else {

@@ -1,4 +1,7 @@
-#![allow(clippy::unwrap_used, reason = "a failed helper of a test is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed helper of a test is a failed test"
+)]
 
 use super::*;
 
@@ -78,7 +81,10 @@ fn each_vendor_has_its_place_key_and_encoding() {
         assert_eq!(config.metrics.is_cumulative, settings.contains("grafana"));
     }
     let config = checked(r#"{"traceloop_api_key":"k","traceloop_destination_id":"d"}"#).unwrap();
-    assert_eq!(config.headers.get("x-traceloop-destination-id").unwrap(), "d");
+    assert_eq!(
+        config.headers.get("x-traceloop-destination-id").unwrap(),
+        "d"
+    );
 }
 
 #[test]
@@ -101,11 +107,26 @@ fn a_key_goes_to_no_other_vendor() {
 fn what_is_missing_or_wrong_is_named() {
     for (settings, at_fault) in [
         ("{}", &["endpoint"][..]),
-        (r#"{"endpoint":"ftp://c"}"#, &["traces_endpoint", "logs_endpoint", "metrics_endpoint"]),
-        (r#"{"preset":"dash0"}"#, &["dash0_endpoint", "dash0_api_key"]),
-        (r#"{"preset":"grafana","grafana_token":"k","grafana_endpoint":"https://g"}"#, &["grafana_instance_id"]),
-        (r#"{"endpoint":"http://c","histogram_bounds":"1,5,5"}"#, &["histogram_bounds"]),
-        (r#"{"endpoint":"http://c","histogram_bounds":"1,x"}"#, &["histogram_bounds"]),
+        (
+            r#"{"endpoint":"ftp://c"}"#,
+            &["traces_endpoint", "logs_endpoint", "metrics_endpoint"],
+        ),
+        (
+            r#"{"preset":"dash0"}"#,
+            &["dash0_endpoint", "dash0_api_key"],
+        ),
+        (
+            r#"{"preset":"grafana","grafana_token":"k","grafana_endpoint":"https://g"}"#,
+            &["grafana_instance_id"],
+        ),
+        (
+            r#"{"endpoint":"http://c","histogram_bounds":"1,5,5"}"#,
+            &["histogram_bounds"],
+        ),
+        (
+            r#"{"endpoint":"http://c","histogram_bounds":"1,x"}"#,
+            &["histogram_bounds"],
+        ),
     ] {
         assert_eq!(checked(settings).unwrap_err(), at_fault, "{settings}");
     }
@@ -121,11 +142,20 @@ fn lists_of_the_specification_are_read() {
     .unwrap();
     let headers: Vec<_> = config.headers.into_iter().collect();
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    assert_eq!(headers, [pair("Authorization", "Basic eA=="), pair("a", "2")]);
+    assert_eq!(
+        headers,
+        [pair("Authorization", "Basic eA=="), pair("a", "2")]
+    );
     assert_eq!(
         config.resource_attributes,
         [pair("b", "%"), pair("service.namespace", "shop,eu")]
     );
-    assert_eq!((config.timeout, config.is_compressed), (Duration::from_millis(5), false));
-    assert_eq!((config.metrics.is_cumulative, &config.metrics.bounds[..]), (true, &[1.0, 2.5][..]));
+    assert_eq!(
+        (config.timeout, config.is_compressed),
+        (Duration::from_millis(5), false)
+    );
+    assert_eq!(
+        (config.metrics.is_cumulative, &config.metrics.bounds[..]),
+        (true, &[1.0, 2.5][..])
+    );
 }

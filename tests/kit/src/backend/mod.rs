@@ -11,6 +11,7 @@ pub mod braintrust;
 pub mod cloud;
 pub mod collector;
 pub mod datadog;
+pub mod laminar;
 pub mod langfuse;
 pub mod langsmith;
 mod message;

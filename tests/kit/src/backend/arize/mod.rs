@@ -151,7 +151,10 @@ fn admit(request: &Request) -> Result<(), Answer> {
 fn annotations(request: &Request, schema: &Compiled) -> Result<Value, Answer> {
     admit(request)?;
     if request.media_type().as_deref() != Some("application/json") {
-        return Err(refuse(415, "content-type is not application/json".to_owned()));
+        return Err(refuse(
+            415,
+            "content-type is not application/json".to_owned(),
+        ));
     }
     let body = request
         .json()

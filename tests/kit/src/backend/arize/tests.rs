@@ -18,13 +18,15 @@ fn every_recorded_official_request_of_traces_is_taken() {
         // Neither has a place for the logs that it also sends.
         for recorded in requests.filter(|recorded| recorded["path"] == TRACES) {
             let headers = recorded["headers"].as_object().unwrap().iter();
-            let headers =
-                headers.map(|(name, value)| (name.to_lowercase(), value.as_str().unwrap().to_owned()));
+            let headers = headers
+                .map(|(name, value)| (name.to_lowercase(), value.as_str().unwrap().to_owned()));
             let answer = fake.answer(&Request {
                 method: "POST".to_owned(),
                 path: TRACES.to_owned(),
                 headers: headers.collect(),
-                body: to_protobuf(Signal::Traces, &recorded["body"]).unwrap().into(),
+                body: to_protobuf(Signal::Traces, &recorded["body"])
+                    .unwrap()
+                    .into(),
                 ..Request::default()
             });
             assert_eq!((answer.refused, answer.status), (None, 200), "{name}");
@@ -36,7 +38,10 @@ fn every_recorded_official_request_of_traces_is_taken() {
 
 #[test]
 fn every_mutated_request_is_refused_for_its_own_reason() {
-    for table in ["arize/mutations-phoenix.json", "arize/mutations-phoenix-traces.json"] {
+    for table in [
+        "arize/mutations-phoenix.json",
+        "arize/mutations-phoenix-traces.json",
+    ] {
         mutate::check(&Phoenix::default(), &mutate::read(table).unwrap()).unwrap();
     }
     for table in ["arize/mutations-ax.json", "arize/mutations-ax-traces.json"] {

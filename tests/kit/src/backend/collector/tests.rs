@@ -44,7 +44,10 @@ fn every_recorded_official_request_is_taken() {
 
 #[test]
 fn every_mutated_request_is_refused_for_its_own_reason() {
-    for table in ["collector/mutations.json", "collector/mutations-protobuf.json"] {
+    for table in [
+        "collector/mutations.json",
+        "collector/mutations-protobuf.json",
+    ] {
         mutate::check(&Collector::default(), &mutate::read(table).unwrap()).unwrap();
     }
 }
@@ -55,9 +58,12 @@ fn a_backend_of_running_totals_refuses_deltas() {
     let request = Request {
         method: "POST".to_owned(),
         path: "/v1/metrics".to_owned(),
-        headers: [("content-type", "application/json"), ("x-api-key", "otel-key")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec(),
+        headers: [
+            ("content-type", "application/json"),
+            ("x-api-key", "otel-key"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec(),
         body: text.into(),
         ..Request::default()
     };

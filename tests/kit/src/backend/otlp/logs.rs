@@ -67,7 +67,10 @@ pub(super) fn attributes(owner: &Value) -> Result<(), String> {
             return Err("an attribute has no key".to_owned());
         }
         if !keys.insert(text(attribute, "key")) {
-            return Err(format!("attribute {:?} is there twice", text(attribute, "key")));
+            return Err(format!(
+                "attribute {:?} is there twice",
+                text(attribute, "key")
+            ));
         }
         any_value(attribute.get("value").ok_or("an attribute has no value")?)?;
     }
@@ -83,7 +86,8 @@ fn any_value(value: &Value) -> Result<(), String> {
             "stringValue" | "bytesValue" => value.is_string(),
             "boolValue" => value.is_boolean(),
             "doubleValue" => {
-                value.is_number() || matches!(value.as_str(), Some("NaN" | "Infinity" | "-Infinity"))
+                value.is_number()
+                    || matches!(value.as_str(), Some("NaN" | "Infinity" | "-Infinity"))
             }
             "intValue" => {
                 value.is_i64()
