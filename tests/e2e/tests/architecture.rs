@@ -10,8 +10,9 @@ const ROOMS: [&str; 7] = [
 /// Parts of the host that only `main` and each other may use.
 const SURFACE: [&str; 3] = ["cli", "commands", "print"];
 /// Folders of `exporters/` that are no destination by name, but words of a trade.
-const NO_VENDORS: [&str; 10] = [
-    "sdk", "examples", "envelope", "json", "llm", "otlp", "otel", "cloud", "default", "webhook",
+const NO_VENDORS: [&str; 11] = [
+    "sdk", "examples", "envelope", "json", "llm", "metrics", "otlp", "otel", "cloud", "default",
+    "webhook",
 ];
 /// What pure code has no use for.
 const IMPURE: [&str; 12] = [

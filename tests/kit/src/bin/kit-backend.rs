@@ -5,9 +5,12 @@ use std::io::Write as _;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+use kit::backend::arize::{ArizeAx, Phoenix};
 use kit::backend::braintrust::Braintrust;
 use kit::backend::cloud::Cloud;
+use kit::backend::collector::Collector;
 use kit::backend::datadog::Datadog;
+use kit::backend::laminar::Laminar;
 use kit::backend::langfuse::{Ingestion, Langfuse};
 use kit::backend::langsmith::LangSmith;
 use kit::backend::posthog::PostHog;
@@ -37,6 +40,16 @@ struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Vendor {
+    /// Arize AX; space space-1, key ax-key.
+    ArizeAx,
+    /// Phoenix; the key is phx-key.
+    Phoenix,
+    /// An OTLP collector; header x-api-key otel-key.
+    Collector,
+    /// Grafana Cloud's gateway; instance 123456, token glc_test.
+    GrafanaCloud,
+    /// Laminar; the key is lmnr-key.
+    Laminar,
     /// The Mastra platform; project proj_1-A, token platform-token.
     Cloud,
     /// Datadog's intakes; the key is dd-api-key-test.
@@ -86,6 +99,11 @@ async fn main() -> anyhow::Result<()> {
 
 async fn start(args: &Args) -> anyhow::Result<Backend> {
     match args.fake {
+        Vendor::ArizeAx => Backend::start_at(ArizeAx::default(), args.port).await,
+        Vendor::Phoenix => Backend::start_at(Phoenix::default(), args.port).await,
+        Vendor::Collector => Backend::start_at(Collector::default(), args.port).await,
+        Vendor::GrafanaCloud => Backend::start_at(Collector::grafana_cloud(), args.port).await,
+        Vendor::Laminar => Backend::start_at(Laminar::default(), args.port).await,
         Vendor::Cloud => Backend::start_at(Cloud::default(), args.port).await,
         Vendor::Sentry => Backend::start_at(Sentry::default(), args.port).await,
         Vendor::Webhook => Backend::start_at(Webhook::default(), args.port).await,
