@@ -130,6 +130,7 @@ impl Settings {
                 is_cumulative: true,
                 bounds: DEFAULT_BOUNDS.into(),
                 max_series: self.max_series.unwrap_or(DEFAULT_MAX_SERIES),
+                keeps_points: false,
             },
         })
     }

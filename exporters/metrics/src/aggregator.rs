@@ -32,6 +32,8 @@ pub struct Options {
     pub bounds: Rc<[f64]>,
     /// Series beyond are counted in the overflow series of their metric.
     pub max_series: usize,
+    /// Whether points of OTLP senders stay until newer ones come, for a page that shows the present. Else they pass.
+    pub keeps_points: bool,
 }
 
 /// Upper bounds that suit durations in milliseconds and counts of tokens.
@@ -87,8 +89,20 @@ pub struct Due {
 enum Source {
     /// Of this series.
     Series(Name, Labels),
-    /// Passed through, by its place.
+    /// Passed through, by its token.
     Passing(u64),
+    /// Kept.
+    Kept(KeptKey),
+}
+
+/// Name, labels and resource.
+type KeptKey = (String, Labels, Option<u32>);
+
+#[derive(Debug)]
+struct Kept {
+    metric: Metric,
+    touched: u64,
+    tokens: Vec<u64>,
 }
 
 /// The series of one exporter.
@@ -101,6 +115,8 @@ pub struct Aggregator {
     scopes: Vec<EventScope>,
     /// Points of OTLP senders that wait, by token.
     passing: BTreeMap<u64, Metric>,
+    /// Points of OTLP senders that stay.
+    kept: BTreeMap<KeptKey, Kept>,
 }
 
 impl Aggregator {
@@ -114,6 +130,7 @@ impl Aggregator {
             resources: Vec::new(),
             scopes: Vec::new(),
             passing: BTreeMap::new(),
+            kept: BTreeMap::new(),
         }
     }
 
@@ -142,7 +159,7 @@ impl Aggregator {
     ) -> Result<(), &'static str> {
         let resource = known(&mut self.resources, &batch.resources, metric.resource_index);
         let Some((value, instrument)) = self.addend(&metric.value) else {
-            return self.pass(batch, metric, token, resource);
+            return self.pass(batch, metric, (token, now), resource);
         };
         if !value.is_finite() {
             return Err("a value that is no finite number");
@@ -221,7 +238,7 @@ impl Aggregator {
         &mut self,
         batch: &MetricBatch,
         metric: &Metric,
-        token: u64,
+        (token, now): (u64, u64),
         resource: Option<u32>,
     ) -> Result<(), &'static str> {
         let temporality = match &metric.value {
@@ -238,7 +255,35 @@ impl Aggregator {
         if let Some(otel) = &mut metric.otel {
             otel.scope_index = known(&mut self.scopes, &batch.scopes, otel.scope_index);
         }
-        self.passing.insert(token, metric);
+        if self.options.keeps_points {
+            self.keep(metric, token, now)
+        } else {
+            self.passing.insert(token, metric);
+            Ok(())
+        }
+    }
+
+    /// The newest point of its name, labels and resource stays.
+    fn keep(&mut self, metric: Metric, token: u64, now: u64) -> Result<(), &'static str> {
+        if matches!(metric.value, MetricValue::ExponentialHistogram(_)) {
+            return Err("an exponential histogram: a page has fixed buckets only");
+        }
+        let mut sorted = metric.labels.clone();
+        sorted.sort();
+        let key = (metric.name.clone(), sorted, metric.resource_index);
+        if self.kept.len() >= self.options.max_series && !self.kept.contains_key(&key) {
+            return Err("there are too many series");
+        }
+        let kept = self.kept.entry(key).or_insert_with(|| Kept {
+            metric: metric.clone(),
+            touched: now,
+            tokens: Vec::new(),
+        });
+        kept.touched = now;
+        kept.tokens.push(token);
+        if metric.time >= kept.metric.time {
+            kept.metric = metric;
+        }
         Ok(())
     }
 
@@ -248,8 +293,17 @@ impl Aggregator {
         (&self.resources, &self.scopes)
     }
 
-    /// The points that are to be sent: of a delta those with something in them, of a cumulative all.
+    /// The points that are to be sent: of deltas those with something in them, of totals all, of kept points the new ones.
     pub fn due(&mut self, now: u64) -> Vec<Due> {
+        self.points(now, |kept| !kept.tokens.is_empty())
+    }
+
+    /// The present, for a page.
+    pub fn present(&mut self, now: u64) -> Vec<Due> {
+        self.points(now, |_| true)
+    }
+
+    fn points(&mut self, now: u64, is_wanted: impl Fn(&Kept) -> bool) -> Vec<Due> {
         self.forget_idle(now);
         let temporality = if self.options.is_cumulative {
             Temporality::Cumulative
@@ -260,18 +314,22 @@ impl Aggregator {
             metric: metric.clone(),
             source: Source::Passing(*token),
         });
-        let mut due: Vec<Due> = passing.collect();
+        let kept = self.kept.iter().filter(|(_, kept)| is_wanted(kept));
+        let kept = kept.map(|(key, kept)| Due {
+            metric: kept.metric.clone(),
+            source: Source::Kept(key.clone()),
+        });
+        let mut due: Vec<Due> = passing.chain(kept).collect();
         for (name, of_name) in &self.series {
             for (labels, series) in of_name {
                 if series.tokens.is_empty() && !self.options.is_cumulative {
                     continue;
                 }
-                let end = if self.options.is_cumulative {
+                let time = if self.options.is_cumulative {
                     now
                 } else {
-                    series.newest
+                    series.state.gauge_time().unwrap_or(series.newest)
                 };
-                let time = series.state.gauge_time().unwrap_or(end);
                 due.push(Due {
                     metric: point(
                         (name, labels),
@@ -295,6 +353,11 @@ impl Aggregator {
                     self.passing.remove(token);
                     settled.push(*token);
                 }
+                Source::Kept(key) => {
+                    if let Some(kept) = self.kept.get_mut(key) {
+                        settled.append(&mut kept.tokens);
+                    }
+                }
                 Source::Series(name, labels) => {
                     let of_name = self.series.get_mut(name);
                     if let Some(series) = of_name.and_then(|of_name| of_name.get_mut(labels)) {
@@ -316,6 +379,8 @@ impl Aggregator {
             of_name.retain(|_, series| !series.tokens.is_empty() || series.touched >= horizon);
         }
         self.series.retain(|_, of_name| !of_name.is_empty());
+        self.kept
+            .retain(|_, kept| !kept.tokens.is_empty() || kept.touched >= horizon);
         self.count = self.series.values().map(BTreeMap::len).sum();
     }
 }

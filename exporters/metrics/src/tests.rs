@@ -64,6 +64,7 @@ fn aggregator(is_cumulative: bool, max_series: usize) -> Aggregator {
         is_cumulative,
         bounds: [10.0, 100.0].into(),
         max_series,
+        keeps_points: false,
     })
 }
 
@@ -318,6 +319,33 @@ fn idle_totals_go_and_held_ones_stay() {
     assert_eq!(of.due(NOW + 2 * HOUR).len(), 1, "the host holds it");
     flush(&mut of, NOW + 2 * HOUR, &delivered());
     assert!(of.due(NOW + 2 * HOUR).is_empty());
+}
+
+#[test]
+fn a_kept_point_stays_until_a_newer_one_comes() {
+    let mut of = Aggregator::new(Options {
+        is_cumulative: true,
+        bounds: [1.0].into(),
+        max_series: 10,
+        keeps_points: true,
+    });
+    let gauge = |value, time| {
+        let mut metric = observed("theirs", Instrument::Gauge, 0.0, time);
+        metric.value = MetricValue::Gauge(MetricNumber::Integer(value));
+        metric
+    };
+    of.take(
+        &batch(vec![gauge(1, 100), gauge(2, 200), gauge(3, 150)], 0),
+        NOW,
+    );
+    let (sent, tokens) = flush(&mut of, NOW, &delivered());
+    assert_eq!(
+        (sent.len(), &sent[0].value),
+        (1, &MetricValue::Gauge(MetricNumber::Integer(2)))
+    );
+    assert_eq!(tokens, [0, 1, 2]);
+    assert!(of.due(NOW).is_empty());
+    assert_eq!(of.present(NOW).len(), 1);
 }
 
 proptest! {

@@ -333,6 +333,7 @@ impl Settings {
                 },
                 bounds: bounds.into(),
                 max_series: self.max_series.unwrap_or(DEFAULT_MAX_SERIES),
+                keeps_points: false,
             },
         })
     }

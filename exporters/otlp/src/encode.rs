@@ -18,6 +18,16 @@ pub struct Field {
 }
 
 impl Field {
+    /// A field of a message that has no JSON form.
+    #[must_use]
+    pub const fn protobuf(number: u32) -> Self {
+        Self {
+            number,
+            json: "",
+            length_width: 1,
+        }
+    }
+
     /// A field whose messages have more than 127 bytes.
     #[must_use]
     pub const fn wide(self, length_width: usize) -> Self {

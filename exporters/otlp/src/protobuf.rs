@@ -60,6 +60,19 @@ impl ProtobufEncoder {
         self.out
     }
 
+    /// Bytes as they are: the inside of a text.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// A 64-bit number of variable width; zero is left out.
+    pub fn wide_unsigned(&mut self, field: Field, number: u64) {
+        if number != 0 {
+            self.tag(field.number, VARINT);
+            self.varint(number);
+        }
+    }
+
     #[inline]
     fn varint(&mut self, mut number: u64) {
         while number >= 0x80 {

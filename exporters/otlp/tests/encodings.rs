@@ -162,6 +162,48 @@ fn texts(pairs: &[KeyValue]) -> Vec<(String, Option<Any>)> {
         .collect()
 }
 
+fn expected_attributes() -> Vec<(String, Option<Any>)> {
+    let list = |values: Vec<Option<Any>>| {
+        let values = values.into_iter().map(|value| AnyValue { value });
+        Any::ArrayValue(opentelemetry_proto::tonic::common::v1::ArrayValue {
+            values: values.collect(),
+        })
+    };
+    let map = |pairs: &[(&str, &str)]| {
+        let pairs = pairs.iter().map(|(key, text)| KeyValue {
+            key: (*key).to_owned(),
+            value: Some(AnyValue {
+                value: Some(Any::StringValue((*text).to_owned())),
+            }),
+            ..KeyValue::default()
+        });
+        Any::KvlistValue(opentelemetry_proto::tonic::common::v1::KeyValueList {
+            values: pairs.collect(),
+        })
+    };
+    let expected = [
+        ("a\"bé", Some(Any::StringValue("x\n😀".to_owned()))),
+        ("i", Some(Any::IntValue(i64::MIN))),
+        ("d", Some(Any::DoubleValue(1e300))),
+        ("w", Some(Any::DoubleValue(2.0))),
+        ("z", None),
+        ("t", Some(Any::BoolValue(true))),
+        ("bytes", Some(Any::BytesValue(vec![0, 1, 2, 3]))),
+        (
+            "l",
+            Some(list(vec![
+                Some(Any::IntValue(1)),
+                Some(list(Vec::new())),
+                Some(map(&[("k", "v")])),
+            ])),
+        ),
+        ("m", Some(map(&[]))),
+    ];
+    expected
+        .map(|(key, value)| (key.to_owned(), value))
+        .to_vec()
+}
+
 #[test]
 fn what_an_otlp_sender_said_of_a_span_leaves_as_it_came() {
     let attributes = r#"{"a\"b\u00e9":"x\n\ud83d\ude00","i":-9223372036854775808,"d":1e300,"w":2.0,"z":null,"t":true,
@@ -218,48 +260,9 @@ fn what_an_otlp_sender_said_of_a_span_leaves_as_it_came() {
         (event.name.as_str(), event.time_unix_nano, span.events.len()),
         ("exception", 77, 1)
     );
-    let list = |values: Vec<Option<Any>>| {
-        let values = values.into_iter().map(|value| AnyValue { value });
-        Any::ArrayValue(opentelemetry_proto::tonic::common::v1::ArrayValue {
-            values: values.collect(),
-        })
-    };
-    let map = |pairs: &[(&str, &str)]| {
-        let pairs = pairs.iter().map(|(key, text)| KeyValue {
-            key: (*key).to_owned(),
-            value: Some(AnyValue {
-                value: Some(Any::StringValue((*text).to_owned())),
-            }),
-            ..KeyValue::default()
-        });
-        Any::KvlistValue(opentelemetry_proto::tonic::common::v1::KeyValueList {
-            values: pairs.collect(),
-        })
-    };
-    let expected = [
-        ("a\"bé", Some(Any::StringValue("x\n😀".to_owned()))),
-        ("i", Some(Any::IntValue(i64::MIN))),
-        ("d", Some(Any::DoubleValue(1e300))),
-        ("w", Some(Any::DoubleValue(2.0))),
-        ("z", None),
-        ("t", Some(Any::BoolValue(true))),
-        ("bytes", Some(Any::BytesValue(vec![0, 1, 2, 3]))),
-        (
-            "l",
-            Some(list(vec![
-                Some(Any::IntValue(1)),
-                Some(list(Vec::new())),
-                Some(map(&[("k", "v")])),
-            ])),
-        ),
-        ("m", Some(map(&[]))),
-    ];
-    let expected = expected.map(|(key, value)| (key.to_owned(), value));
+    let expected = expected_attributes();
     for attributes in [&span.attributes, &link.attributes, &event.attributes] {
-        assert_eq!(
-            format!("{:?}", texts(attributes)),
-            format!("{:?}", &expected[..])
-        );
+        assert_eq!(format!("{:?}", texts(attributes)), format!("{expected:?}"));
     }
 }
 
@@ -351,8 +354,7 @@ fn sent_metric(value: MetricValue, time: u64) -> Metric {
     metric
 }
 
-#[test]
-fn all_kinds_of_points_leave_as_they_came_and_those_of_one_metric_together() {
+fn values_of_all_kinds() -> Vec<MetricValue> {
     let sum = |number| {
         MetricValue::Sum(SumPoint {
             value: number,
@@ -395,15 +397,19 @@ fn all_kinds_of_points_leave_as_they_came_and_those_of_one_metric_together() {
             value: 1.0,
         }],
     });
-    let values = [
+    vec![
         sum(MetricNumber::Integer(i64::MIN)),
         MetricValue::Gauge(MetricNumber::Floating(0.0)),
         sum(MetricNumber::Floating(1.5)),
         histogram,
         exponential,
         summary,
-    ];
-    let metrics: Vec<Metric> = values
+    ]
+}
+
+#[test]
+fn all_kinds_of_points_leave_as_they_came_and_those_of_one_metric_together() {
+    let metrics: Vec<Metric> = values_of_all_kinds()
         .into_iter()
         .zip(10..)
         .map(|(value, time)| sent_metric(value, time))

@@ -82,7 +82,9 @@ async fn arize_ax_gets_what_its_annotations_are_listed_for() -> anyhow::Result<(
         "space_id: space-1, api_key: ax-key, endpoint: \"{url}\", api_endpoint: \"{url}\", project_id: UHJvamVjdDox, annotations: {{Completeness: relevance}}"
     );
     let config = Config::new().exporter("arize", &components::exporter("arize")?, &settings);
-    let finished = run_with_input(&config, recorded_events()?)?.finish().await?;
+    let finished = run_with_input(&config, recorded_events()?)?
+        .finish()
+        .await?;
     finished.expect_code(0)?;
     let accounts = accounts(&finished)?;
     assert_eq!(accounts.of("arize", "traces")?, SPANS);
@@ -103,7 +105,10 @@ async fn arize_ax_gets_what_its_annotations_are_listed_for() -> anyhow::Result<(
 async fn settings_come_from_the_official_variables_and_a_busy_phoenix_is_asked_again()
 -> anyhow::Result<()> {
     let backend = Backend::start(Phoenix::default()).await?;
-    backend.on(Which::all().first(1), Behaviour::Answer(Answer::status(503)));
+    backend.on(
+        Which::all().first(1),
+        Behaviour::Answer(Answer::status(503)),
+    );
     let finished = HostCommand::new("run")?
         .plugin("arize")?
         .args(["--output", "json", "--input", "-"])
@@ -121,6 +126,9 @@ async fn settings_come_from_the_official_variables_and_a_busy_phoenix_is_asked_a
         .into_iter()
         .flatten()
         .find(|pair| pair["key"] == "openinference.project.name");
-    assert_eq!(project.map(|pair| &pair["value"]["stringValue"]), Some(&"bots".into()));
+    assert_eq!(
+        project.map(|pair| &pair["value"]["stringValue"]),
+        Some(&"bots".into())
+    );
     Ok(())
 }

@@ -51,7 +51,9 @@ async fn a_score_that_comes_before_its_trace_is_sent_again() -> anyhow::Result<(
     let unknown = Behaviour::Answer(Answer::status(404));
     backend.on(Which::path(METADATA).first(2), unknown);
     let config = config(&backend)?.with("signals: [scores]");
-    let finished = run_with_input(&config, recorded_events()?)?.finish().await?;
+    let finished = run_with_input(&config, recorded_events()?)?
+        .finish()
+        .await?;
     finished.expect_code(0)?;
     let accounts = accounts(&finished)?;
     assert_eq!(accounts.of("laminar", "scores")?, Account::delivered(4));
@@ -64,7 +66,9 @@ async fn bad_data_is_a_dead_letter_and_not_sent_again() -> anyhow::Result<()> {
     let backend = Backend::start(Laminar::default()).await?;
     backend.on(Which::all(), Behaviour::Answer(Answer::status(500)));
     let config = config(&backend)?.with("signals: [traces]");
-    let finished = run_with_input(&config, recorded_events()?)?.finish().await?;
+    let finished = run_with_input(&config, recorded_events()?)?
+        .finish()
+        .await?;
     finished.expect_code(3)?;
     let spans = accounts(&finished)?.of("laminar", "traces")?;
     assert_eq!((spans.delivered, spans.dead_lettered), (0, 28));

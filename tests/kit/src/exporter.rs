@@ -25,7 +25,7 @@ use mastra_exporter_sdk::test_support::{Batches, batches};
 use serde_json::{Value, json};
 
 use crate::backend::otlp::wire::{Signal, from_protobuf};
-use crate::backend::{self, Fake};
+use crate::backend::{self, Fake, prometheus};
 use crate::{golden, paths};
 
 /// The recorded events as text, one a line.
@@ -66,7 +66,7 @@ pub fn answered<R>(
     with_backend(move |_| reply.clone(), send)
 }
 
-/// The body of a request, as JSON; OTLP in protobuf by its JSON form.
+/// The body of a request, as JSON; OTLP in protobuf and remote write by their JSON form.
 #[must_use]
 pub fn body(request: &Request) -> Value {
     protobuf(request).unwrap_or_else(|| serde_json::from_slice(&request.body).unwrap())
@@ -83,7 +83,11 @@ pub fn otlp_signal(request: &Request) -> Signal {
 }
 
 fn protobuf(request: &Request) -> Option<Value> {
-    let is_protobuf = header(request, "content-type") == Some("application/x-protobuf");
+    let content_type = header(request, "content-type");
+    if header(request, "content-encoding") == Some("snappy") {
+        return Some(prometheus::decode(content_type, &request.body).unwrap());
+    }
+    let is_protobuf = content_type == Some("application/x-protobuf");
     is_protobuf.then(|| from_protobuf(otlp_signal(request), &request.body).unwrap())
 }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::backend::otlp::wire::{self, Signal};
+use crate::backend::prometheus;
 use crate::backend::{Answer, Fake, Request};
 use crate::paths;
 
@@ -36,12 +37,34 @@ pub struct Endpoint {
     /// Which part of the file is the body, as a JSON pointer; all of it when absent.
     #[serde(default)]
     pub part: String,
-    /// The body is sent as OTLP protobuf of this signal; the file has its JSON.
-    pub protobuf: Option<Signal>,
+    /// The body is sent in protobuf; the file has its JSON.
+    pub protobuf: Option<Protobuf>,
     /// Status of the good request.
     pub accepted: u16,
     /// What to break.
     pub mutations: Vec<Mutation>,
+}
+
+/// What a body in protobuf is.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the kinds of requests, by name")]
+pub enum Protobuf {
+    Traces,
+    Logs,
+    Metrics,
+    RemoteWrite,
+}
+
+impl Protobuf {
+    fn encode(self, body: &Value) -> anyhow::Result<Vec<u8>> {
+        match self {
+            Self::Traces => wire::to_protobuf(Signal::Traces, body),
+            Self::Logs => wire::to_protobuf(Signal::Logs, body),
+            Self::Metrics => wire::to_protobuf(Signal::Metrics, body),
+            Self::RemoteWrite => prometheus::encode(body),
+        }
+    }
 }
 
 /// One broken thing, and the answer to it.
@@ -181,7 +204,7 @@ fn request(
     }
     let body = match (raw, endpoint.protobuf) {
         (Some(raw), _) => raw.into_bytes(),
-        (None, Some(signal)) => wire::to_protobuf(signal, &body)?,
+        (None, Some(kind)) => kind.encode(&body)?,
         (None, None) => body.to_string().into_bytes(),
     };
     Ok(Request {

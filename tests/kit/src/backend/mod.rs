@@ -17,6 +17,7 @@ pub mod langsmith;
 mod message;
 pub mod otlp;
 pub mod posthog;
+pub mod prometheus;
 pub mod schema;
 pub mod sentry;
 mod server;

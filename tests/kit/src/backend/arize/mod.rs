@@ -8,6 +8,11 @@
 //!
 //! Used by the arize exporter's tests and the end-to-end tests.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "`Value[key]` answers null for what is not there"
+)]
+
 #[cfg(test)]
 mod tests;
 

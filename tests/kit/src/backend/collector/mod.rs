@@ -7,6 +7,11 @@
 //!
 //! Used by these exporters' tests and by the end-to-end tests.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "`Value[key]` answers null for what is not there"
+)]
+
 #[cfg(test)]
 mod tests;
 

@@ -12,8 +12,7 @@ use serde_json::Value;
 use crate::backend::Request;
 
 /// What a request carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the three signals of OTLP, by name")]
 pub enum Signal {
     Traces,
