@@ -14,6 +14,7 @@ use kit::backend::laminar::Laminar;
 use kit::backend::langfuse::{Ingestion, Langfuse};
 use kit::backend::langsmith::LangSmith;
 use kit::backend::posthog::PostHog;
+use kit::backend::prometheus::Prometheus;
 use kit::backend::sentry::Sentry;
 use kit::backend::webhook::Webhook;
 use kit::backend::{Backend, RecordEverything, Recorded, Sink, behaviour};
@@ -68,6 +69,8 @@ enum Vendor {
     Langsmith,
     /// PostHog; the token is phc_test.
     Posthog,
+    /// A receiver of remote write; the token is prom-token.
+    Prometheus,
     /// Anything: answers 200 and keeps every request in memory.
     Record,
     /// Anything: answers 200, counts, and keeps nothing. The fastest.
@@ -122,6 +125,7 @@ async fn start(args: &Args) -> anyhow::Result<Backend> {
         }
         Vendor::Langsmith => Backend::start_at(LangSmith::default(), args.port).await,
         Vendor::Posthog => Backend::start_at(PostHog::default(), args.port).await,
+        Vendor::Prometheus => Backend::start_at(Prometheus::default(), args.port).await,
         Vendor::Record => Backend::start_at(RecordEverything, args.port).await,
         Vendor::Sink => Backend::start_at(Sink, args.port).await,
     }
