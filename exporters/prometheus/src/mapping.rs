@@ -65,6 +65,8 @@ pub struct Series<'a> {
     pub time: u64,
     /// Unix nanoseconds; 0 is unknown.
     pub start: u64,
+    /// What exemplars are divided by, as samples are already.
+    pub divisor: f64,
     /// In the order of the format.
     pub samples: Vec<Sample<'a>>,
 }
@@ -86,10 +88,11 @@ pub struct Family<'a> {
 pub fn families(batch: &MetricBatch) -> Vec<Family<'_>> {
     let mut families: BTreeMap<(String, Kind), Family<'_>> = BTreeMap::new();
     for metric in &batch.metrics {
-        let Some((kind, samples)) = samples(metric) else {
+        let divisor = divisor(metric);
+        let Some((kind, samples)) = samples(metric, divisor) else {
             continue;
         };
-        let name = name(metric, kind);
+        let name = name(metric);
         let index = metric
             .resource_index
             .and_then(|index| usize::try_from(index).ok());
@@ -102,6 +105,7 @@ pub fn families(batch: &MetricBatch) -> Vec<Family<'_>> {
                 .as_ref()
                 .and_then(|otel| otel.start_time)
                 .unwrap_or_default(),
+            divisor,
             samples,
         };
         let family = families
@@ -129,14 +133,24 @@ pub fn families(batch: &MetricBatch) -> Vec<Family<'_>> {
     families
 }
 
-/// With the unit behind it, without `_total`.
-fn name(metric: &Metric, kind: Kind) -> String {
+/// Milliseconds become seconds, which is Prometheus' unit of time.
+fn divisor(metric: &Metric) -> f64 {
+    let is_millis = metric.unit.as_deref() == Some("ms")
+        || (metric.unit.is_none() && metric.name.ends_with("_ms"));
+    if is_millis { 1_000.0 } else { 1.0 }
+}
+
+/// With the unit behind it, without `_total`, which is for samples of counters.
+fn name(metric: &Metric) -> String {
     let plain = metric_name(&metric.name);
-    let base = match kind {
-        Kind::Counter => plain.strip_suffix("_total").unwrap_or(&plain),
-        _ => &plain,
+    let mut base = plain.strip_suffix("_total").unwrap_or(&plain);
+    let unit = if divisor(metric) > 1.0 {
+        base = base.strip_suffix("_ms").unwrap_or(base);
+        Some("seconds".to_owned())
+    } else {
+        metric.unit.as_deref().and_then(unit_suffix)
     };
-    match metric.unit.as_deref().and_then(unit_suffix) {
+    match unit {
         Some(unit) if !base.ends_with(&format!("_{unit}")) => format!("{base}_{unit}"),
         _ => base.to_owned(),
     }
@@ -170,7 +184,7 @@ fn labels(metric: &Metric, resource: Option<&EventResource>) -> Vec<Label> {
     labels.into_iter().collect()
 }
 
-const fn number(number: MetricNumber) -> f64 {
+pub(crate) const fn number(number: MetricNumber) -> f64 {
     match number {
         MetricNumber::Integer(number) => number as f64,
         MetricNumber::Floating(number) => number,
@@ -186,22 +200,23 @@ const fn plain(suffix: &'static str, value: f64) -> Sample<'static> {
     }
 }
 
-fn samples(metric: &Metric) -> Option<(Kind, Vec<Sample<'_>>)> {
+fn samples(metric: &Metric, divisor: f64) -> Option<(Kind, Vec<Sample<'_>>)> {
     let exemplar = metric.otel.as_ref().and_then(|otel| otel.exemplars.first());
     Some(match &metric.value {
         MetricValue::Sum(sum) if sum.is_monotonic => {
             let total = Sample {
                 exemplar,
-                ..plain("_total", number(sum.value))
+                ..plain("_total", number(sum.value) / divisor)
             };
             (Kind::Counter, vec![total])
         }
-        MetricValue::Sum(sum) => (Kind::Gauge, vec![plain("", number(sum.value))]),
-        MetricValue::Gauge(value) => (Kind::Gauge, vec![plain("", number(*value))]),
+        MetricValue::Sum(sum) => (Kind::Gauge, vec![plain("", number(sum.value) / divisor)]),
+        MetricValue::Gauge(value) => (Kind::Gauge, vec![plain("", number(*value) / divisor)]),
         MetricValue::Histogram(point) => {
             let mut below = 0_u64;
             let mut exemplar = exemplar;
-            let bounds = point.bounds.iter().map(|bound| (bound.to_string(), *bound));
+            let bounds = point.bounds.iter();
+            let bounds = bounds.map(|bound| ((bound / divisor).to_string(), *bound));
             let bounds = bounds.chain([("+Inf".to_owned(), f64::INFINITY)]);
             let without_buckets = [point.count];
             let counts = if point.bucket_counts.is_empty() {
@@ -222,17 +237,17 @@ fn samples(metric: &Metric) -> Option<(Kind, Vec<Sample<'_>>)> {
                     }
                 })
                 .collect();
-            samples.push(plain("_sum", point.sum.unwrap_or(f64::NAN)));
+            samples.push(plain("_sum", point.sum.unwrap_or(f64::NAN) / divisor));
             samples.push(plain("_count", point.count as f64));
             (Kind::Histogram, samples)
         }
         MetricValue::Summary(point) => {
             let quantiles = point.quantiles.iter().map(|value| Sample {
                 own_label: Some(("quantile", value.quantile.to_string())),
-                ..plain("", value.value)
+                ..plain("", value.value / divisor)
             });
             let mut samples: Vec<Sample<'_>> = quantiles.collect();
-            samples.push(plain("_sum", point.sum));
+            samples.push(plain("_sum", point.sum / divisor));
             samples.push(plain("_count", point.count as f64));
             (Kind::Summary, samples)
         }

@@ -65,7 +65,6 @@ pub fn unit_suffix(ucum: &str) -> Option<String> {
         "h" => "hours",
         "min" => "minutes",
         "s" => "seconds",
-        "ms" => "milliseconds",
         "us" => "microseconds",
         "ns" => "nanoseconds",
         "By" => "bytes",
@@ -107,7 +106,7 @@ mod tests {
     #[test]
     fn units_become_words() {
         for (unit, suffix) in [
-            ("ms", Some("milliseconds")),
+            ("us", Some("microseconds")),
             ("{token}", None),
             ("1", None),
             ("By/s", Some("By_s")),

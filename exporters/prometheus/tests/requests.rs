@@ -83,7 +83,12 @@ fn recorded_events_give_exactly_these_pages_and_requests() {
     exporter.send_metrics(&events.metrics);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let pages: Value = [None, Some("application/openmetrics-text;version=1.0.0")]
-        .map(|accept| page(&exporter, accept).lines().map(Value::from).collect::<Value>())
+        .map(|accept| {
+            page(&exporter, accept)
+                .lines()
+                .map(Value::from)
+                .collect::<Value>()
+        })
         .into_iter()
         .collect();
     golden::check(&folder.join("pages.json"), &pages).unwrap();
@@ -97,8 +102,18 @@ fn recorded_events_give_exactly_these_pages_and_requests() {
 fn a_page_has_types_escaped_labels_and_buckets_that_add_up() {
     let exporter = served();
     exporter.send_metrics(&batch(vec![
-        observed("answers.total", Instrument::Counter, 2.0, &[("a.b", "x\"y\\z\nw")]),
-        observed("answers.total", Instrument::Counter, 3.0, &[("a.b", "x\"y\\z\nw")]),
+        observed(
+            "answers.total",
+            Instrument::Counter,
+            2.0,
+            &[("a.b", "x\"y\\z\nw")],
+        ),
+        observed(
+            "answers.total",
+            Instrument::Counter,
+            3.0,
+            &[("a.b", "x\"y\\z\nw")],
+        ),
         observed("depth", Instrument::Gauge, -1.5, &[("empty", "")]),
         observed("took", Instrument::Histogram, 7.0, &[]),
         observed("took", Instrument::Histogram, 1e9, &[]),
@@ -119,7 +134,10 @@ fn a_page_has_types_escaped_labels_and_buckets_that_add_up() {
     }
     let open = page(&exporter, Some("application/openmetrics-text"));
     assert!(open.ends_with("# EOF\n"));
-    assert!(open.contains("# TYPE answers counter\nanswers_total{"), "{open}");
+    assert!(
+        open.contains("# TYPE answers counter\nanswers_total{"),
+        "{open}"
+    );
     assert!(open.contains(" # {trace_id=\""), "{open}");
     for text in [text, open] {
         let mut types = BTreeMap::new();
@@ -131,6 +149,29 @@ fn a_page_has_types_escaped_labels_and_buckets_that_add_up() {
 }
 
 #[test]
+fn milliseconds_become_seconds_in_all_they_are_in() {
+    let exporter = served();
+    let mut by_unit = observed("wait", Instrument::Gauge, 1_500.0, &[]);
+    by_unit.unit = Some("ms".to_owned());
+    exporter.send_metrics(&batch(vec![
+        observed("took_ms", Instrument::Histogram, 305.0, &[]),
+        by_unit,
+    ]));
+    let text = page(&exporter, Some("application/openmetrics-text"));
+    for line in [
+        r#"took_seconds_bucket{instance="i-1",job="bot",le="0.25"} 0"#,
+        r#"took_seconds_sum{instance="i-1",job="bot"} 0.305"#,
+        r#"wait_seconds{instance="i-1",job="bot"} 1.5"#,
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(
+        text.contains("} 0.305 1772600767.007"),
+        "an exemplar: {text}"
+    );
+}
+
+#[test]
 fn one_name_of_two_kinds_is_two_families() {
     let exporter = served();
     exporter.send_metrics(&batch(vec![
@@ -138,7 +179,11 @@ fn one_name_of_two_kinds_is_two_families() {
         observed("a_b", Instrument::Counter, 1.0, &[]),
     ]));
     let text = page(&exporter, None);
-    assert!(text.contains("# TYPE a_b_gauge gauge") && text.contains("# TYPE a_b_counter_total counter"), "{text}");
+    assert!(
+        text.contains("# TYPE a_b_gauge gauge")
+            && text.contains("# TYPE a_b_counter_total counter"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -171,7 +216,9 @@ fn a_strict_receiver_takes_both_versions() {
             |request| {
                 let mut reply = judged_by(&Fake::default(), request, "prom-token", &[]);
                 let written = ("x-prometheus-remote-write-samples-written", "1");
-                reply.headers.push((written.0.to_owned(), written.1.to_owned()));
+                reply
+                    .headers
+                    .push((written.0.to_owned(), written.1.to_owned()));
                 Ok(reply)
             },
             || exporter.flush(),
@@ -193,18 +240,26 @@ fn an_older_receiver_gets_version_one_from_then_on() {
             let reply = old.clone();
             let (told, requests) = with_backend(
                 move |request| {
-                    let is_two = header(request, "x-prometheus-remote-write-version") == Some("2.0.0");
+                    let is_two =
+                        header(request, "x-prometheus-remote-write-version") == Some("2.0.0");
                     Ok(if is_two { reply.clone() } else { status(204) })
                 },
                 || of.flush(),
             );
             let versions: Vec<_> = requests
                 .iter()
-                .map(|request| header(request, "x-prometheus-remote-write-version").unwrap().to_owned())
+                .map(|request| {
+                    header(request, "x-prometheus-remote-write-version")
+                        .unwrap()
+                        .to_owned()
+                })
                 .collect();
             (told.len(), versions)
         };
-        assert_eq!(versions(&exporter), (1, vec!["2.0.0".to_owned(), "0.1.0".to_owned()]));
+        assert_eq!(
+            versions(&exporter),
+            (1, vec!["2.0.0".to_owned(), "0.1.0".to_owned()])
+        );
         assert_eq!(versions(&exporter).1, ["0.1.0"]);
     }
 }
@@ -235,5 +290,10 @@ fn every_reply_has_its_outcome() {
     assert!(answered(gone, || exporter.flush()).0.is_empty());
     let (told, requests) = answered(Ok(status(204)), || exporter.flush());
     assert_eq!(told[0].tokens.len(), 25, "it is still held");
-    assert!(!body(&requests[0])["timeseries"].as_array().unwrap().is_empty());
+    assert!(
+        !body(&requests[0])["timeseries"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
 }

@@ -4,11 +4,11 @@
 
 use std::collections::HashMap;
 
-use mastra_exporter_sdk::records::{Exemplar, MetricNumber};
+use mastra_exporter_sdk::records::Exemplar;
 use mastra_otlp::encode::{Encoder as _, Field};
 use mastra_otlp::protobuf::ProtobufEncoder;
 
-use super::{Family, Kind, Label};
+use super::{Family, Kind, Label, number};
 use crate::wire::Version;
 
 /// `WriteRequest`
@@ -67,7 +67,7 @@ const fn type_number(kind: Kind, version: Version) -> u32 {
 /// One series a sample: labels with the name, sorted.
 fn each_series(
     families: &[Family<'_>],
-    mut write: impl FnMut(&Family<'_>, Vec<Label>, f64, (u64, u64), Option<&Exemplar>),
+    mut write: impl FnMut(&Family<'_>, Vec<Label>, f64, (u64, u64), Option<(&Exemplar, f64)>),
 ) {
     for family in families {
         for series in family.series.values() {
@@ -81,7 +81,10 @@ fn each_series(
                 }
                 labels.sort();
                 let times = (millis(series.time), millis(series.start));
-                write(family, labels, sample.value, times, sample.exemplar);
+                let exemplar = sample
+                    .exemplar
+                    .map(|found| (found, number(found.value) / series.divisor));
+                write(family, labels, sample.value, times, exemplar);
             }
         }
     }
@@ -100,10 +103,10 @@ fn version_one(families: &[Family<'_>]) -> Vec<u8> {
                 encoder.double(SAMPLE_VALUE, value);
                 encoder.wide_unsigned(SAMPLE_TIME, time);
             });
-            if let Some(exemplar) = exemplar {
+            if let Some((exemplar, value)) = exemplar {
                 encoder.message(EXEMPLARS, |encoder| {
                     encoder.messages(LABELS, &exemplar_labels(exemplar), label);
-                    encoder.double(EXEMPLAR_VALUE, number(exemplar.value));
+                    encoder.double(EXEMPLAR_VALUE, value);
                     encoder.wide_unsigned(EXEMPLAR_TIME, millis(exemplar.time));
                 });
             }
@@ -126,13 +129,6 @@ fn version_one(families: &[Family<'_>]) -> Vec<u8> {
 fn label(encoder: &mut ProtobufEncoder, (name, value): &Label) {
     encoder.text_of(NAME, &[name]);
     encoder.text_of(VALUE, &[value]);
-}
-
-const fn number(value: MetricNumber) -> f64 {
-    match value {
-        MetricNumber::Integer(value) => value as f64,
-        MetricNumber::Floating(value) => value,
-    }
 }
 
 fn exemplar_labels(exemplar: &Exemplar) -> Vec<Label> {
@@ -179,8 +175,8 @@ fn version_two(families: &[Family<'_>]) -> Vec<u8> {
         families,
         |family, labels, value, (time, start), exemplar| {
             let labels = symbols.references(&labels);
-            let exemplar =
-                exemplar.map(|exemplar| (symbols.references(&exemplar_labels(exemplar)), exemplar));
+            let exemplar = exemplar
+                .map(|(found, value)| (symbols.references(&exemplar_labels(found)), found, value));
             encoder.message(TIMESERIES_2, |encoder| {
                 encoder.varying_counts(LABELS_REFS, &labels);
                 encoder.message(SAMPLES, |encoder| {
@@ -188,10 +184,10 @@ fn version_two(families: &[Family<'_>]) -> Vec<u8> {
                     encoder.wide_unsigned(SAMPLE_TIME, time);
                     encoder.wide_unsigned(SAMPLE_START, start);
                 });
-                if let Some((labels, exemplar)) = exemplar {
+                if let Some((labels, exemplar, value)) = exemplar {
                     encoder.message(EXEMPLARS_2, |encoder| {
                         encoder.varying_counts(LABELS_REFS, &labels);
-                        encoder.double(EXEMPLAR_VALUE, number(exemplar.value));
+                        encoder.double(EXEMPLAR_VALUE, value);
                         encoder.wide_unsigned(EXEMPLAR_TIME, millis(exemplar.time));
                     });
                 }

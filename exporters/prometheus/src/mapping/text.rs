@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use mastra_exporter_sdk::records::{Exemplar, MetricNumber};
+use mastra_exporter_sdk::records::Exemplar;
 
 use super::{Family, Kind, Sample, Series};
 
@@ -89,7 +89,7 @@ fn line(
     page.push(' ');
     number(page, sample.value);
     if let (Format::OpenMetrics, Some(found)) = (format, sample.exemplar) {
-        exemplar(page, found);
+        exemplar(page, found, series.divisor);
     }
     page.push('\n');
 }
@@ -116,7 +116,7 @@ fn number(page: &mut String, value: f64) {
 }
 
 /// At most 128 characters of labels: ids have 48.
-fn exemplar(page: &mut String, found: &Exemplar) {
+fn exemplar(page: &mut String, found: &Exemplar, divisor: f64) {
     let Some(trace_id) = &found.trace_id else {
         return;
     };
@@ -125,13 +125,7 @@ fn exemplar(page: &mut String, found: &Exemplar) {
         let _ = write!(page, ",span_id=\"{span_id}\"");
     }
     page.push_str("} ");
-    number(
-        page,
-        match found.value {
-            MetricNumber::Integer(value) => value as f64,
-            MetricNumber::Floating(value) => value,
-        },
-    );
+    number(page, super::number(found.value) / divisor);
     let (seconds, millis) = (found.time / 1_000_000_000, found.time / 1_000_000 % 1_000);
     let _ = write!(page, " {seconds}.{millis:03}");
 }
