@@ -149,6 +149,7 @@ async fn pool(arguments: &Arguments, component: &Path) -> Result<Pool> {
             body: arguments.body.clone().into(),
         }),
         output: Some(Arc::new(Output::new(arguments.output.parse()?))),
+        store: None,
     };
     let settings = PoolSettings {
         max_instances: 1,

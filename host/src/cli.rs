@@ -48,6 +48,70 @@ pub enum Command {
     /// Look at what waits for which exporter. The host must not run.
     #[command(subcommand)]
     Queue(QueueCommand),
+    /// Show what the local store holds, which the component `default` fills.
+    #[command(subcommand)]
+    Show(ShowCommand),
+}
+
+/// `show ...`
+#[derive(Debug, Subcommand)]
+pub enum ShowCommand {
+    /// List the newest traces.
+    Traces(ShowArgs),
+    /// Show one trace as a tree, with its logs, scores and feedback.
+    Trace(ShowTraceArgs),
+    /// List the newest log records.
+    Logs(ShowArgs),
+    /// List the newest measurements.
+    Metrics(ShowArgs),
+    /// List the newest evaluation scores.
+    Scores(ShowArgs),
+    /// List the newest user feedback.
+    Feedback(ShowArgs),
+}
+
+/// `show traces`, `logs`, `metrics`, `scores`, `feedback`
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// At most so many, the newest
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: u32,
+
+    /// Of this trace only
+    #[arg(long, value_name = "TRACE_ID")]
+    pub trace: Option<String>,
+
+    /// Which exporter stored them
+    #[arg(long, value_name = "ID", default_value = "default")]
+    pub exporter: String,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub data_dir: DataDirArg,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArg,
+}
+
+/// `show trace`
+#[derive(Debug, Args)]
+pub struct ShowTraceArgs {
+    /// The trace's id, or how it begins
+    #[arg(value_name = "TRACE_ID")]
+    pub id: String,
+
+    /// Which exporter stored it
+    #[arg(long, value_name = "ID", default_value = "default")]
+    pub exporter: String,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub data_dir: DataDirArg,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArg,
 }
 
 /// `dlq ...`

@@ -20,6 +20,8 @@ pub mod plugin;
 
 pub mod http;
 
+pub mod store;
+
 pub mod cli;
 pub mod commands;
 pub mod print;

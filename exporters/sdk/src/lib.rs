@@ -68,6 +68,7 @@ pub mod parts;
 pub mod raw;
 pub mod records;
 pub mod settings;
+pub mod store;
 #[cfg(feature = "test-support")]
 pub mod test_support;
 pub mod time;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Context, Exit, causes};
 use crate::cli::Output;
 use crate::queue::durable::{DurableQueue, DurableQueueSettings};
-use crate::run::store::QUEUE_DIRECTORY;
+use crate::run::queue::QUEUE_DIRECTORY;
 
 /// Nothing grows old because somebody looks at it.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

@@ -8,6 +8,7 @@ pub mod matrix;
 pub mod plugin;
 pub mod queue;
 pub mod run;
+pub mod show;
 pub mod validate;
 
 #[cfg(test)]
@@ -86,6 +87,7 @@ pub fn execute(
         Command::Plugin(command) => plugin::run(command, ctx),
         Command::Dlq(command) => dlq::run(command, ctx),
         Command::Queue(command) => queue::run(command, ctx),
+        Command::Show(command) => show::run(command, ctx),
     }
 }
 

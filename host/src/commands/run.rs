@@ -25,7 +25,7 @@ use crate::receive::KeepRefused as _;
 use crate::receive::input::Input;
 use crate::receive::{Batch, Intake as _, IntakeError, system_clock};
 use crate::run::components::{Loader, Unfinished};
-use crate::run::{DRAIN_TIME, Host, StartError, store};
+use crate::run::{DRAIN_TIME, Host, StartError, queue};
 
 /// Events handed to the queue at a time.
 const INPUT_EVENTS: usize = 1000;
@@ -79,6 +79,9 @@ impl Prepared {
         problems.extend(super::validate::missing_files(&config));
         if let Some(directory) = &args.plugins_dir {
             config.plugins.directory.clone_from(directory);
+        }
+        if let Some(directory) = &args.data_dir {
+            config.storage.directory.clone_from(directory);
         }
         if let Some(listen) = &args.listen {
             config.receivers.http.endpoint = listen.clone();
@@ -217,9 +220,9 @@ async fn host(
     // An input can be read again: it needs no directory of its own unless one is named.
     let data_dir = match &args.input {
         Some(_) => data_dir,
-        None => data_dir.or(Some(&prepared.config.storage.directory)),
+        None => Some(prepared.config.storage.directory.as_path()),
     };
-    let queue = store::open(&prepared.config, data_dir)
+    let queue = queue::open(&prepared.config, data_dir)
         .map_err(|error| (Exit::BadUsage, causes(&error)))?;
     let host = Host::start(&prepared.config, queue, exporters, address)
         .await

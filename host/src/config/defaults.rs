@@ -17,6 +17,11 @@ pub const PLUGINS_DIRECTORY: &str = "plugins";
 /// The host's own files, relative to the working directory. Its name says whose they are.
 pub const STORAGE_DIRECTORY: &str = "mastra-host-data";
 
+/// `storage.local.max_age`: a week of traces to look at.
+pub const LOCAL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// `storage.local.max_size`
+pub const LOCAL_MAX_BYTES: u64 = 1024 * MIB;
+
 /// `sending_queue.max_disk`
 pub const QUEUE_MAX_DISK_BYTES: u64 = 2048 * MIB;
 /// What a queue on disk needs for the largest request and its own reserve.

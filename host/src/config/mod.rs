@@ -126,6 +126,10 @@ pub enum Discovery {
 pub struct Storage {
     /// `directory`: made with mode 0700.
     pub directory: PathBuf,
+    /// `local.max_age`: how long the local store keeps a record.
+    pub local_max_age: Duration,
+    /// `local.max_size`: bytes of the local store.
+    pub local_max_bytes: u64,
 }
 
 /// `sending_queue.storage`

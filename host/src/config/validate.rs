@@ -217,9 +217,15 @@ fn storage(mut section: Section<'_>) -> Storage {
         || defaults::STORAGE_DIRECTORY.to_owned(),
         |found| found.value,
     );
+    let mut local = section.child("local");
+    let local_max_age = local.positive_duration("max_age", defaults::LOCAL_MAX_AGE);
+    let local_max_bytes = local.size("max_size", defaults::LOCAL_MAX_BYTES);
+    local.finish();
     section.finish();
     Storage {
         directory: PathBuf::from(directory),
+        local_max_age,
+        local_max_bytes,
     }
 }
 

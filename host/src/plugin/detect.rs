@@ -220,11 +220,7 @@ fn check_import(import: &str) -> Result<(), LoadError> {
     if let Some((interface, version)) = of_contract(import) {
         check_version(import, version)?;
         return match interface {
-            "http" | "output" | "types" => Ok(()),
-            "store" => Err(LoadError::NotImplemented {
-                feature: "the import `store`",
-                fix: "leave it out",
-            }),
+            "http" | "output" | "store" | "types" => Ok(()),
             _ => unknown("upgrade mastra-host if a later contract has it, or leave it out"),
         };
     }

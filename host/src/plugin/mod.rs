@@ -33,6 +33,7 @@ pub use engine::{BIG_COMPONENT_BYTES, Engine, EngineError, EngineSettings};
 pub use health::{PoolState, RestartPolicy};
 pub use imports::http::{HttpCapability, HttpFuture};
 pub use imports::output::{Output, OutputTarget, UnknownTarget};
+pub use imports::store::StoreCapability;
 pub use instance::{RecyclePolicy, SettingError};
 pub use limits::CallLimits;
 pub use load_error::LoadError;

@@ -20,6 +20,7 @@ use super::health::{Health, PoolState, RestartPolicy};
 use super::imports::Grants;
 use super::imports::http::HttpCapability;
 use super::imports::output::Output;
+use super::imports::store::StoreCapability;
 use super::instance::{Instance, RecyclePolicy, SettingError, StartFault, StartSettings};
 use super::limits::CallLimits;
 use super::outcome::{CallError, SendResult};
@@ -35,6 +36,8 @@ pub struct GuestSettings {
     pub http: Arc<dyn HttpCapability>,
     /// The granted output, if any.
     pub output: Option<Arc<Output>>,
+    /// The local store, if the component imports it.
+    pub store: Option<Arc<dyn StoreCapability>>,
 }
 
 /// How an exporter runs.
@@ -389,6 +392,7 @@ fn start_settings(
             exporter: Arc::clone(exporter),
             http: guest.http,
             output: guest.output,
+            store: guest.store,
         },
         settings_json: guest.settings_json.into(),
         generation,

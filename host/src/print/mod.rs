@@ -11,6 +11,8 @@ pub mod plugins;
 pub mod problems;
 pub mod progress;
 pub mod report;
+pub mod stored;
+pub mod traces;
 
 use std::io::IsTerminal;
 

@@ -134,6 +134,17 @@ impl Batch {
     }
 }
 
+/// Reads one event from its envelope, as it stands in a file or in the local store.
+///
+/// # Errors
+/// It is no event: malformed, or a drop report.
+pub fn read_event(line: &Bytes) -> Result<Event, FieldError> {
+    match read_line(line, 0, &Arc::default())? {
+        Envelope::Event(event) => Ok(event),
+        Envelope::DropReport(..) => Err(FieldError::new("type", "drop", "must be an event")),
+    }
+}
+
 /// Reads the envelope that is the whole of `line`.
 pub(super) fn read_line(
     line: &Bytes,

@@ -43,6 +43,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::http::HeaderMap;
 
 pub use self::batch::{Batch, MAX_REFUSED_KEPT, RefusedItem};
+pub use self::events::read_event;
 pub use self::routes::Receiver;
 pub use self::server::{Closed, serve};
 

@@ -29,6 +29,9 @@ use crate::plugin::{
 use crate::queue::any::AnyQueue;
 use crate::queue::{CursorOptions, OnFull, Queue as _, QueueError, StartAt};
 use crate::route::Route;
+use crate::store::StoreError;
+
+use super::store::LocalStore;
 
 /// How long calls under way may still take once the host no longer waits for the rest ([`DRAIN_TIME`](super::DRAIN_TIME)).
 const STOP_GRACE: Duration = Duration::from_millis(250);
@@ -39,6 +42,7 @@ pub(super) struct Shared {
     pub(super) hops: Arc<HopTrail>,
     pub(super) own_listeners: Vec<SocketAddr>,
     pub(super) instruments: Arc<Instruments>,
+    pub(super) store: LocalStore,
 }
 
 /// Why an exporter does not start. The operator's to mend.
@@ -70,6 +74,9 @@ pub enum StartError {
     /// The queue has no place for it.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The local store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Starts the exporter and its delivery, a new one at `begin` of the log; returns the pool of its instances.
@@ -95,6 +102,9 @@ pub(super) async fn start(
         settings_json: Value::Object(settings).to_string(),
         http: Arc::new(client),
         output: output.map(|target| Arc::new(Output::new(target))),
+        store: wants_store(component)
+            .then(|| shared.store.of(id))
+            .transpose()?,
     };
     let mut pool_settings = PoolSettings::new(id.to_string(), guest);
     let instances = usize::try_from(planned.config.delivery.num_consumers).unwrap_or(1);
@@ -123,6 +133,13 @@ pub(super) async fn start(
         delivery_settings(&planned.config, description, instances),
     );
     Ok(pool)
+}
+
+fn wants_store(component: &Component) -> bool {
+    let imports = component.imports().iter();
+    imports
+        .filter_map(|import| import.split('@').next())
+        .any(|import| import == "mastra:observability/store")
 }
 
 /// Which raw metrics the operator has decided about.

@@ -8,9 +8,10 @@ pub mod components;
 mod exporter;
 mod intake;
 mod pages;
+pub mod queue;
 mod refused;
 mod report;
-pub mod store;
+mod store;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -93,6 +94,7 @@ impl Host {
             hops: Arc::new(HopTrail::default()),
             own_listeners: own_listener.into_iter().collect(),
             instruments: Arc::new(exporter::instruments(config)),
+            store: store::LocalStore::new(&config.storage),
         };
         let mut delivery = Delivery::new(fastrand::Rng::new());
         let (mut pools, mut failures) = (BTreeMap::new(), Vec::new());

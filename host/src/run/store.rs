@@ -1,47 +1,54 @@
-//! Opens the queue that the operator chose.
+//! The local store of a host, opened when the first exporter asks for it: hosts without such an exporter have no file.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::{Config, QueueStorage};
-use crate::deliver::dead_letter::MemoryDeadLetters;
-use crate::queue::any::AnyQueue;
-use crate::queue::durable::{DurableQueue, DurableQueueSettings, OpenError};
-use crate::queue::memory::{MemoryQueue, MemoryQueueSettings};
+use crate::config::{self, ExporterId};
+use crate::event::Signal;
+use crate::plugin::StoreCapability;
+use crate::receive::system_clock;
+use crate::store::{Retention, Row, Store, StoreError};
 
-/// Bytes of exporters' dead letters that are kept in memory; the oldest go first.
-const DEAD_LETTER_BYTES: u64 = 64 << 20;
+pub(super) struct LocalStore {
+    data_dir: PathBuf,
+    retention: Retention,
+    opened: Mutex<Option<Arc<Store>>>,
+}
 
-/// The queue's part of the data directory.
-pub const QUEUE_DIRECTORY: &str = "queue";
-
-/// The queue of a host: on disk below `data_dir`, unless the config or `data_dir` says otherwise (`None`: in memory).
-///
-/// # Errors
-/// The directory cannot be used.
-pub fn open(config: &Config, data_dir: Option<&Path>) -> Result<AnyQueue, OpenError> {
-    match (config.sending_queue.storage, data_dir) {
-        (QueueStorage::Disk, Some(data_dir)) => {
-            let directory = data_dir.join(QUEUE_DIRECTORY);
-            DurableQueue::open(&directory, durable(config)).map(AnyQueue::Durable)
+impl LocalStore {
+    pub(super) fn new(config: &config::Storage) -> Self {
+        Self {
+            data_dir: config.directory.clone(),
+            retention: Retention::new(config.local_max_age, config.local_max_bytes),
+            opened: Mutex::new(None),
         }
-        _ => {
-            let settings = MemoryQueueSettings {
-                capacity_bytes: config.sending_queue.max_memory_bytes,
-                repeat_window: config.sending_queue.repeat_window,
-                ..MemoryQueueSettings::default()
-            };
-            let dead_letters = Arc::new(MemoryDeadLetters::new(DEAD_LETTER_BYTES));
-            Ok(AnyQueue::Memory(MemoryQueue::new(settings, dead_letters)))
-        }
+    }
+
+    /// The exporter's part of the store.
+    pub(super) fn of(&self, exporter: &ExporterId) -> Result<Arc<dyn StoreCapability>, StoreError> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = match &*opened {
+            Some(store) => Arc::clone(store),
+            None => Arc::new(Store::open(&self.data_dir, self.retention)?),
+        };
+        *opened = Some(Arc::clone(&store));
+        Ok(Arc::new(ExporterStore {
+            store,
+            exporter: exporter.to_string(),
+        }))
     }
 }
 
-fn durable(config: &Config) -> DurableQueueSettings {
-    DurableQueueSettings {
-        max_disk_bytes: config.sending_queue.max_disk_bytes,
-        repeat_window: config.sending_queue.repeat_window,
-        retire_after: config.sending_queue.retire_after,
-        ..DurableQueueSettings::default()
+struct ExporterStore {
+    store: Arc<Store>,
+    exporter: String,
+}
+
+impl StoreCapability for ExporterStore {
+    fn upsert(&self, signal: Signal, rows: &[Row]) -> Result<(), String> {
+        let written = self
+            .store
+            .upsert(&self.exporter, signal, rows, system_clock());
+        written.map_err(|error| crate::commands::causes(&error))
     }
 }

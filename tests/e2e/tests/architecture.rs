@@ -4,8 +4,8 @@ use e2e::sources::{Source, below, has_word};
 use kit::paths;
 
 /// The rooms of the host in the direction of the data.
-const ROOMS: [&str; 7] = [
-    "receive", "queue", "route", "shape", "deliver", "plugin", "http",
+const ROOMS: [&str; 8] = [
+    "receive", "queue", "route", "shape", "deliver", "plugin", "http", "store",
 ];
 /// Parts of the host that only `main` and each other may use.
 const SURFACE: [&str; 3] = ["cli", "commands", "print"];
@@ -69,6 +69,15 @@ fn only_the_http_room_names_the_client() -> anyhow::Result<()> {
     assert_none(
         &names_outside("reqwest", "host/src/http/")?,
         "reqwest belongs in host/src/http",
+    );
+    Ok(())
+}
+
+#[test]
+fn only_the_store_room_names_its_database() -> anyhow::Result<()> {
+    assert_none(
+        &names_outside("rusqlite", "host/src/store/")?,
+        "rusqlite belongs in host/src/store",
     );
     Ok(())
 }

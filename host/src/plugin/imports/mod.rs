@@ -5,6 +5,7 @@
 
 pub(super) mod http;
 pub(super) mod output;
+pub(super) mod store;
 mod wasi;
 
 use std::sync::Arc;
@@ -14,9 +15,11 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use self::http::HttpCapability;
 use self::output::Output;
+use self::store::StoreCapability;
 use self::wasi::GuestLog;
-use super::bindings::imported;
+use super::bindings::{imported, types};
 use super::limits::{CallLimits, CpuClock, MemoryLimiter};
+use crate::event::Signal;
 
 /// Handles of `wasi:io` that a guest may have open: streams, pollables, errors. A guest that leaks them fails here.
 const MAX_HANDLES: usize = 1024;
@@ -27,6 +30,7 @@ pub(super) struct Grants {
     pub(super) exporter: Arc<str>,
     pub(super) http: Arc<dyn HttpCapability>,
     pub(super) output: Option<Arc<Output>>,
+    pub(super) store: Option<Arc<dyn StoreCapability>>,
 }
 
 /// The data of one store.
@@ -82,7 +86,7 @@ impl HasData for HostState {
 
 impl imported::types::Host for HostState {}
 
-/// Everything that a component may import. `store` is absent: it is refused at load, with a reason, before linking.
+/// Everything that a component may import.
 ///
 /// # Errors
 /// Two definitions of one name, which would be a mistake here.
@@ -92,5 +96,16 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostS
     imported::types::add_to_linker::<_, HostState>(&mut linker, |state| state)?;
     imported::http::add_to_linker::<_, HostState>(&mut linker, |state| state)?;
     imported::output::add_to_linker::<_, HostState>(&mut linker, |state| state)?;
+    imported::store::add_to_linker::<_, HostState>(&mut linker, |state| state)?;
     Ok(linker)
+}
+
+fn signal_from(signal: types::Signal) -> Signal {
+    match signal {
+        types::Signal::Traces => Signal::Traces,
+        types::Signal::Logs => Signal::Logs,
+        types::Signal::Metrics => Signal::Metrics,
+        types::Signal::Scores => Signal::Scores,
+        types::Signal::Feedback => Signal::Feedback,
+    }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::HostState;
+use super::{HostState, signal_from};
 use crate::event::Signal;
 use crate::plugin::bindings::{imported::output as wit, types};
 
@@ -154,13 +154,7 @@ impl wit::Host for HostState {
             ));
         };
         let output = Arc::clone(output);
-        let signal = match of_signal {
-            types::Signal::Traces => Signal::Traces,
-            types::Signal::Logs => Signal::Logs,
-            types::Signal::Metrics => Signal::Metrics,
-            types::Signal::Scores => Signal::Scores,
-            types::Signal::Feedback => Signal::Feedback,
-        };
+        let signal = signal_from(of_signal);
         let written = tokio::task::spawn_blocking(move || {
             output
                 .append(signal, &lines)

@@ -246,11 +246,6 @@ async fn parts_of_the_contract_that_are_not_implemented_are_refused_by_name() {
         page.contains("the export `page`, which this version of the host does not implement yet"),
         "{page}"
     );
-    let store = refusal(&plain("include metrics-exporter; include store-exporter;")).await;
-    assert!(
-        store.contains("the import `store`, which this version of the host does not implement yet"),
-        "{store}"
-    );
 }
 
 #[tokio::test]

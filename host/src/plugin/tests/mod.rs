@@ -89,6 +89,7 @@ pub(super) fn guest_settings(settings_json: &str, backend: FakeBackend) -> Guest
         settings_json: settings_json.to_owned(),
         http: Arc::new(backend),
         output: None,
+        store: None,
     }
 }
 

@@ -1,13 +1,13 @@
-//! `make demo`: recorded events of a real agent go through `langfuse.wasm` and `json.wasm`; a Langfuse on this machine,
-//! as strict as the real one, shows what arrived. Needs the host and the components built, and no network.
+//! `make demo`: recorded events of a real agent go through `langfuse.wasm`, `json.wasm` and `default.wasm`; a Langfuse on
+//! this machine, as strict as the real one, counts what arrived, and `mastra-host show` prints what the host itself keeps.
+//! Needs the host and the components built, and no network.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 
 use anyhow::Context as _;
-use kit::backend::langfuse::{Langfuse, SCORE, SPAN};
-use kit::backend::{Backend, Stored};
+use kit::backend::Backend;
+use kit::backend::langfuse::Langfuse;
 use kit::host::HostCommand;
 use kit::{components, paths};
 use serde_json::Value;
@@ -17,10 +17,11 @@ async fn main() -> anyhow::Result<()> {
     let backend = Backend::start(Langfuse::default()).await?;
     let dir = tempfile::tempdir().context("no temporary directory")?;
     let lines = dir.path().join("events.ndjson");
+    let data = dir.path().join("data");
     let events = paths::corpus("events.ndjson");
-    let config = config(&backend, &lines)?;
+    let config = config(&backend, &lines, &data)?;
     say(&format!(
-        "A recording Langfuse listens on {}. Two exporters, configured so:\n\n{config}\n\
+        "A recording Langfuse listens on {}. Three exporters, configured so:\n\n{config}\n\
          $ mastra-host run --config config.yaml --input tests/corpus/events.ndjson\n\n",
         backend.url()
     ))?;
@@ -42,109 +43,54 @@ async fn main() -> anyhow::Result<()> {
         "\njson.wasm wrote {written} lines.\n\nWhat Langfuse received:\n{}\n",
         backend.summary()
     ))?;
-    say(&traces(&backend.stored(SPAN)))?;
-    say(&scores(&backend.stored(SCORE)))?;
+    let listed = show(&data, &["traces"]).await?;
+    let traces = show(&data, &["traces", "--output", "json"]).await?;
+    let traces: Value = serde_json::from_str(&traces)?;
+    let largest = traces
+        .pointer("/traces")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .max_by_key(|trace| trace.get("spans").and_then(Value::as_u64))
+        .and_then(|trace| trace.get("trace_id")?.as_str())
+        .context("no trace was stored")?;
+    say(&format!(
+        "What the host itself keeps, by default.wasm:\n\n$ mastra-host show traces\n{listed}\n$ mastra-host show trace {largest}\n{}",
+        show(&data, &["trace", largest]).await?
+    ))?;
     finished.expect_code(0)
 }
 
-fn config(backend: &Backend, lines: &std::path::Path) -> anyhow::Result<String> {
+/// What a command of `show` prints.
+async fn show(data: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+    let mut command = HostCommand::new("show")?;
+    for argument in arguments {
+        command = command.arg(*argument);
+    }
+    let finished = command.arg("--data-dir").arg(data).finish().await?;
+    finished.expect_code(0)?;
+    Ok(finished.stdout)
+}
+
+fn config(backend: &Backend, lines: &Path, data: &Path) -> anyhow::Result<String> {
     let fake = Langfuse::default();
-    let (langfuse, json) = (
+    let (langfuse, json, default) = (
         components::exporter("langfuse")?,
         components::exporter("json")?,
+        components::exporter("default")?,
     );
     Ok(format!(
-        "exporters:\n  langfuse:\n    component: {}\n    settings:\n      base_url: {}\n      public_key: {}\n      \
-         secret_key: {}\n  json:\n    component: {}\n    settings:\n      output: file:{}\n",
+        "storage: {{ directory: {} }}\nexporters:\n  langfuse:\n    component: {}\n    settings:\n      base_url: {}\n      public_key: {}\n      \
+         secret_key: {}\n  json:\n    component: {}\n    settings:\n      output: file:{}\n  default:\n    component: {}\n",
+        data.display(),
         langfuse.display(),
         backend.url(),
         fake.public_key,
         fake.secret_key,
         json.display(),
-        lines.display()
+        lines.display(),
+        default.display()
     ))
-}
-
-/// Every trace as a tree, children in order of start.
-fn traces(spans: &[Stored]) -> String {
-    let mut by_trace: BTreeMap<(u64, &str), Vec<&Value>> = BTreeMap::new();
-    let first = |trace: &str| {
-        spans
-            .iter()
-            .filter(|span| text(&span.value, "traceId") == trace)
-            .map(|span| start(&span.value))
-            .min()
-    };
-    for span in spans {
-        let trace = text(&span.value, "traceId");
-        by_trace
-            .entry((first(trace).unwrap_or_default(), trace))
-            .or_default()
-            .push(&span.value);
-    }
-    let mut out = String::new();
-    for ((_, trace), mut spans) in by_trace {
-        spans.sort_by_key(|span| start(span));
-        let _ = writeln!(out, "trace {trace}");
-        let is_known = |id: &str| spans.iter().any(|span| text(span, "spanId") == id);
-        for root in spans
-            .iter()
-            .filter(|span| !is_known(text(span, "parentSpanId")))
-        {
-            tree(root, &spans, 1, &mut out);
-        }
-        out.push('\n');
-    }
-    out
-}
-
-fn tree(span: &Value, spans: &[&Value], depth: usize, out: &mut String) {
-    let micros = number(span, "endTimeUnixNano").saturating_sub(start(span)) / 1_000;
-    let failed = if span.pointer("/status/code") == Some(&Value::from(2)) {
-        "  failed"
-    } else {
-        ""
-    };
-    let _ = writeln!(
-        out,
-        "{}{}  {}.{:03} ms{failed}",
-        "  ".repeat(depth),
-        text(span, "name"),
-        micros / 1_000,
-        micros % 1_000
-    );
-    // A span that is its own ancestor is refused by nobody: the depth ends it.
-    if depth < 32 {
-        for child in spans
-            .iter()
-            .filter(|child| text(child, "parentSpanId") == text(span, "spanId"))
-        {
-            tree(child, spans, depth + 1, out);
-        }
-    }
-}
-
-fn scores(scores: &[Stored]) -> String {
-    scores.iter().fold(String::new(), |mut out, score| {
-        let value = score.value.get("value").unwrap_or(&Value::Null);
-        let _ = writeln!(out, "score {} = {value}", text(&score.value, "name"));
-        out
-    })
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(value: &Value, key: &str) -> u64 {
-    value
-        .get(key)
-        .and_then(|number| number.as_u64().or_else(|| number.as_str()?.parse().ok()))
-        .unwrap_or_default()
-}
-
-fn start(span: &Value) -> u64 {
-    number(span, "startTimeUnixNano")
 }
 
 fn say(text: &str) -> anyhow::Result<()> {
