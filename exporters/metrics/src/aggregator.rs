@@ -157,7 +157,9 @@ impl Aggregator {
         token: u64,
         now: u64,
     ) -> Result<(), &'static str> {
-        let resource = known(&mut self.resources, &batch.resources, metric.resource_index);
+        let most = self.options.max_series;
+        let resource = metric.resource_index;
+        let resource = known(&mut self.resources, &batch.resources, resource, most)?;
         let Some((value, instrument)) = self.addend(&metric.value) else {
             return self.pass(batch, metric, (token, now), resource);
         };
@@ -253,7 +255,8 @@ impl Aggregator {
         let mut metric = metric.clone();
         metric.resource_index = resource;
         if let Some(otel) = &mut metric.otel {
-            otel.scope_index = known(&mut self.scopes, &batch.scopes, otel.scope_index);
+            let most = self.options.max_series;
+            otel.scope_index = known(&mut self.scopes, &batch.scopes, otel.scope_index, most)?;
         }
         if self.options.keeps_points {
             self.keep(metric, token, now)
@@ -382,6 +385,10 @@ impl Aggregator {
         self.kept
             .retain(|_, kept| !kept.tokens.is_empty() || kept.touched >= horizon);
         self.count = self.series.values().map(BTreeMap::len).sum();
+        if self.count == 0 && self.kept.is_empty() && self.passing.is_empty() {
+            self.resources.clear();
+            self.scopes.clear();
+        }
     }
 }
 
@@ -433,14 +440,23 @@ fn point(
 }
 
 /// The index of a batch's value among ours; it is kept when it is new.
-fn known<T: Clone + PartialEq>(ours: &mut Vec<T>, batch: &[T], index: Option<u32>) -> Option<u32> {
-    let value = batch.get(usize::try_from(index?).ok()?)?;
-    let place = ours
-        .iter()
-        .position(|known| known == value)
-        .unwrap_or_else(|| {
+fn known<T: Clone + PartialEq>(
+    ours: &mut Vec<T>,
+    batch: &[T],
+    index: Option<u32>,
+    most: usize,
+) -> Result<Option<u32>, &'static str> {
+    let index = index.and_then(|index| usize::try_from(index).ok());
+    let Some(value) = index.and_then(|index| batch.get(index)) else {
+        return Ok(None);
+    };
+    let place = match ours.iter().position(|known| known == value) {
+        Some(place) => place,
+        None if ours.len() >= most => return Err("there are too many resources or scopes"),
+        None => {
             ours.push(value.clone());
             ours.len() - 1
-        });
-    u32::try_from(place).ok()
+        }
+    };
+    Ok(u32::try_from(place).ok())
 }

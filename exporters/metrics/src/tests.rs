@@ -309,6 +309,26 @@ fn a_request_that_is_too_large_is_halved_and_a_partial_success_is_never_repeated
 }
 
 #[test]
+fn resources_are_bounded_and_forgotten_with_their_series() {
+    let of_service = |number: u64| {
+        let mut batch = batch(vec![observed("a", Instrument::Counter, 1.0, 1)], number);
+        batch.resources[0].service_name = Some(number.to_string());
+        batch
+    };
+    let mut of = aggregator(true, 2);
+    let fates: Vec<_> = (0..3)
+        .flat_map(|number| of.take(&of_service(number), NOW))
+        .collect();
+    assert!(matches!(
+        fates[..],
+        [ItemResult::Held, ItemResult::Held, ItemResult::Rejected(_)]
+    ));
+    flush(&mut of, NOW, &delivered());
+    assert!(of.due(NOW + 7_200_000_000_000).is_empty());
+    assert_eq!(of.take(&of_service(3), NOW), [ItemResult::Held]);
+}
+
+#[test]
 fn idle_totals_go_and_held_ones_stay() {
     const HOUR: u64 = 3_600_000_000_000;
     let mut of = aggregator(true, 10);

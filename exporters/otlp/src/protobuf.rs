@@ -18,6 +18,14 @@ const FIXED64: u32 = 1;
 const LENGTH: u32 = 2;
 const FIXED32: u32 = 5;
 
+/// Below it a tag is one byte.
+const SMALL_FIELD: u32 = 16;
+/// Below it a length is one byte.
+const SMALL_LENGTH: usize = 0x80;
+
+/// Bytes of a trace id.
+const MAX_ID_BYTES: usize = 16;
+
 /// Fields of `KeyValue`.
 const KEY: u32 = 1;
 const VALUE: Field = field!(2, "value");
@@ -87,11 +95,29 @@ impl ProtobufEncoder {
         self.varint(u64::from(number << 3 | wire_type));
     }
 
+    /// Tag and length; most are a byte each.
+    #[inline]
+    fn length_tag(&mut self, number: u32, length: usize) {
+        if number < SMALL_FIELD && length < SMALL_LENGTH {
+            self.out
+                .extend_from_slice(&[(number << 3 | LENGTH) as u8, length as u8]);
+        } else {
+            self.tag(number, LENGTH);
+            self.varint(length as u64);
+        }
+    }
+
     #[inline]
     fn bytes(&mut self, number: u32, bytes: &[u8]) {
-        self.tag(number, LENGTH);
-        self.varint(bytes.len() as u64);
+        self.length_tag(number, bytes.len());
         self.out.extend_from_slice(bytes);
+    }
+
+    /// Tag and eight bytes.
+    #[inline]
+    fn eight_bytes(&mut self, number: u32, bytes: [u8; 8]) {
+        self.tag(number, FIXED64);
+        self.out.extend_from_slice(&bytes);
     }
 
     /// Begins a message; returns where it starts.
@@ -128,20 +154,27 @@ impl ProtobufEncoder {
     fn key_value(&mut self, key: Key<'_>, value_length: usize) {
         let name = unescape(key.name);
         let key_length = key.prefix.len() + name.len();
-        let length =
-            1 + sized(key_length as u64) as usize + 1 + sized(value_length as u64) as usize;
-        self.tag(self.attributes, LENGTH);
-        self.varint(length as u64);
-        self.tag(KEY, LENGTH);
-        self.varint(key_length as u64);
+        let length = 2 + sized(key_length) + sized(value_length);
+        let is_small = length < SMALL_LENGTH && self.attributes < SMALL_FIELD;
+        if is_small {
+            let tag = (self.attributes << 3 | LENGTH) as u8;
+            let key_tag = (KEY << 3 | LENGTH) as u8;
+            self.out
+                .extend_from_slice(&[tag, length as u8, key_tag, key_length as u8]);
+        } else {
+            self.length_tag(self.attributes, length);
+            self.length_tag(KEY, key_length);
+        }
         self.out.extend_from_slice(key.prefix.as_bytes());
-        self.out.extend_from_slice(name.as_bytes());
-        self.tag(VALUE.number, LENGTH);
-        self.varint(value_length as u64);
+        if !name.is_empty() {
+            self.out.extend_from_slice(name.as_bytes());
+        }
+        self.length_tag(VALUE.number, value_length);
     }
 
+    #[inline]
     fn text_attribute(&mut self, key: Key<'_>, text: &[u8]) {
-        self.key_value(key, 1 + sized(text.len() as u64) as usize);
+        self.key_value(key, 1 + sized(text.len()));
         self.bytes(STRING, text);
     }
 
@@ -180,8 +213,7 @@ impl ProtobufEncoder {
     }
 
     fn write_double(&mut self, number: u32, value: f64) {
-        self.tag(number, FIXED64);
-        self.out.extend_from_slice(&value.to_le_bytes());
+        self.eight_bytes(number, value.to_le_bytes());
     }
 
     /// A list of keys and values; the contract's spellings of bytes and of doubles that JSON lacks.
@@ -234,8 +266,8 @@ const fn varint_width(number: u64) -> usize {
 
 /// Bytes of a length and what follows it.
 #[inline]
-const fn sized(length: u64) -> u64 {
-    varint_width(length) as u64 + length
+const fn sized(length: usize) -> usize {
+    varint_width(length as u64) + length
 }
 
 impl Encoder for ProtobufEncoder {
@@ -269,23 +301,24 @@ impl Encoder for ProtobufEncoder {
     }
 
     fn id(&mut self, field: Field, hex: &str, digits: usize) {
-        let length = digits / 2;
-        self.tag(field.number, LENGTH);
-        self.varint(length as u64);
-        let start = self.out.len();
-        self.out.resize(start + length, 0);
-        let bytes = self.out.iter_mut().rev().take(length);
-        for (byte, pair) in bytes.zip(hex.as_bytes().rchunks(2)) {
+        let length = (digits / 2).min(MAX_ID_BYTES);
+        let mut id = [0_u8; MAX_ID_BYTES];
+        for (byte, pair) in id
+            .iter_mut()
+            .take(length)
+            .rev()
+            .zip(hex.as_bytes().rchunks(2))
+        {
             *byte = pair
                 .iter()
                 .fold(0, |value, digit| value << 4 | hex_digit(*digit));
         }
+        self.bytes(field.number, id.get(..length).unwrap_or_default());
     }
 
     fn fixed64(&mut self, field: Field, number: u64) {
         if number != 0 {
-            self.tag(field.number, FIXED64);
-            self.out.extend_from_slice(&number.to_le_bytes());
+            self.eight_bytes(field.number, number.to_le_bytes());
         }
     }
 
@@ -320,8 +353,7 @@ impl Encoder for ProtobufEncoder {
     }
 
     fn long(&mut self, field: Field, number: i64) {
-        self.tag(field.number, FIXED64);
-        self.out.extend_from_slice(&number.to_le_bytes());
+        self.eight_bytes(field.number, number.to_le_bytes());
     }
 
     fn counts(&mut self, field: Field, numbers: &[u64]) {
@@ -355,7 +387,7 @@ impl Encoder for ProtobufEncoder {
 
     fn text_value(&mut self, field: Field, text: &str) {
         self.tag(field.number, LENGTH);
-        self.varint(1 + sized(text.len() as u64));
+        self.varint(1 + sized(text.len()) as u64);
         self.bytes(STRING, text.as_bytes());
     }
 
