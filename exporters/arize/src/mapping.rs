@@ -276,3 +276,6 @@ fn metadata<S: Attributes>(span: &Span, sink: &mut S) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;
