@@ -201,3 +201,6 @@ fn is_flat(array: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;
