@@ -186,6 +186,7 @@ fn batch(arguments: &Arguments) -> Result<Batch> {
     Ok(Batch {
         signal: Signal::Traces,
         items: items.collect(),
+        ancestors: Arc::default(),
     })
 }
 

@@ -90,6 +90,13 @@ fn the_strict_fake_takes_all_signals_and_a_second_delivery_of_each() {
 }
 
 #[test]
+fn whole_traces_are_asked_for() {
+    let description = format!("{:?}", LangSmith::describe());
+    let wanted = "grouping: WholeTrace { max_wait: 30s, max_spans: 1000 }";
+    assert!(description.contains(wanted), "{description}");
+}
+
+#[test]
 fn requests_carry_the_key_the_workspace_and_own_headers() {
     let exporter = exporter(&json!({"workspace_id": "w-1", "headers": {"x-extra": "yes"}}));
     let (_, requests) = answered(Ok(status(202)), || {

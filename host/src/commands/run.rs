@@ -271,7 +271,7 @@ async fn host(
     let ((), (), input) = tokio::join!(serving, later, working);
     let input = input.map_err(|message| (Exit::Failed, message))?;
     if args.input.is_none() {
-        host.drain(Instant::now() + DRAIN_TIME).await;
+        host.wind_down(Instant::now() + DRAIN_TIME).await;
     }
     Ok(host.stop(input).await)
 }

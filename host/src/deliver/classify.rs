@@ -8,7 +8,8 @@
 //!   loses nothing that way; its data stays queued.
 //! - A wall-clock time-out is not such a fault: it is mostly the backend that is slow, so the batch is tried again whole.
 //! - `partial` settles everything: nothing is sent again, and as many events as were refused are counted as dead letters.
-//! - `held` is for stateful components, which this host does not run yet; from any other it breaks the contract.
+//! - `held` leaves an event with a stateful component, until a flush says what became of it (`held`); from any other
+//!   component it breaks the contract.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) is_idempotent: bool,
     /// Whether others of the signal were delivered since the first fault.
     pub(crate) others_delivered: bool,
+    /// Whether the component is stateful.
+    pub(crate) may_hold: bool,
 }
 
 /// When events that have no fate yet are tried again.
@@ -104,6 +107,8 @@ pub(crate) struct Plan {
     /// In the order of the batch.
     pub(crate) settled: Vec<(Tokens, Fate)>,
     pub(crate) rest: Vec<Rest>,
+    /// The component has them.
+    pub(crate) held: Vec<BatchItem>,
     pub(crate) verdict: Verdict,
     pub(crate) not_before: Option<NotBefore>,
     /// Whether nobody can say what the backend stored.
@@ -122,6 +127,7 @@ pub(crate) fn classify(
     let mut plan = Plan {
         settled: Vec::new(),
         rest: Vec::new(),
+        held: Vec::new(),
         verdict: Verdict::Answered,
         not_before: None,
         is_unknown: false,
@@ -152,7 +158,7 @@ impl Plan {
                 self.retry_all(attempt, &why, policy);
             }
             SendOutcome::AllItems(ItemResult::Held) => {
-                self.fault(attempt, attempt.items, HELD, policy)
+                self.hold(attempt, attempt.items.to_vec(), policy);
             }
             SendOutcome::AllItems(ItemResult::Delivered) => {
                 self.settle_all(attempt, &Fate::Delivered)
@@ -251,7 +257,15 @@ impl Plan {
             self.keep(&again, When::LaterMerged, attempt.faults);
         }
         if !held.is_empty() {
-            self.fault(attempt, &held, HELD, policy);
+            self.hold(attempt, held, policy);
+        }
+    }
+
+    fn hold(&mut self, attempt: &Attempt<'_>, items: Vec<BatchItem>, policy: Policy) {
+        if attempt.may_hold {
+            self.held = items;
+        } else {
+            self.fault(attempt, &items, HELD, policy);
         }
     }
 
@@ -387,11 +401,24 @@ impl Plan {
 const HELD: &str = "component broke the contract: it held events but is not stateful";
 
 fn budget_used_up(attempt: &Attempt<'_>, why: &str, policy: Policy) -> Option<Fate> {
+    end_of_budget(attempt.retrying_for, attempt.attempts, why, policy)
+}
+
+/// The fate of an event that has been tried for so long, if that is too long.
+pub(crate) fn end_of_budget(
+    retrying_for: Duration,
+    attempts: u32,
+    why: &str,
+    policy: Policy,
+) -> Option<Fate> {
     let budget = policy
         .max_elapsed
-        .filter(|budget| attempt.retrying_for >= *budget)?;
+        .filter(|budget| retrying_for >= *budget)?;
     let why = format!("not delivered within {} s: {why}", budget.as_secs_f64());
-    Some(dead_letter(attempt, &why))
+    Some(Fate::DeadLettered {
+        reason: reason(&why),
+        attempts,
+    })
 }
 
 fn dead_letter(attempt: &Attempt<'_>, why: &str) -> Fate {
@@ -406,7 +433,8 @@ fn is_never_repeated(attempt: &Attempt<'_>, policy: Policy) -> bool {
     !attempt.is_idempotent && policy.on_unknown == OnUnknown::DeadLetter
 }
 
-fn reason(text: &str) -> Arc<str> {
+/// A text of others, cut to what a log line or a dead letter can hold.
+pub(crate) fn reason(text: &str) -> Arc<str> {
     let mut end = text.len().min(MAX_REASON_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -26,9 +26,14 @@ use super::status::{State, Status};
 use crate::event::Signal;
 use crate::event::per_signal::PerSignal;
 use crate::plugin::guest::{Batch, Guest};
-use crate::plugin::outcome::{CallError, SendResult};
+use crate::plugin::outcome::{CallError, Flushed, SendResult};
+use flush::Flushing;
+use gather::Gathering;
 
 mod ends;
+mod flush;
+mod gather;
+mod lanes;
 
 /// Events that are tried again may be as many as in this many full batches, before no more are taken.
 const SPARE_BATCHES: usize = 8;
@@ -46,6 +51,8 @@ pub(crate) struct Control {
     pub(crate) number: u64,
     /// Nobody is to wait for more events: batches go out as they are.
     pub(crate) flush: bool,
+    /// With `flush`: traces whose root has not ended stay in the queue.
+    pub(crate) keeps_unfinished: bool,
     /// Rises when the settings have changed.
     pub(crate) resumed: u64,
 }
@@ -60,7 +67,9 @@ pub(crate) struct Wires {
 /// What ended.
 enum Done {
     Called(Result<SendResult, CallError>),
+    Flushed(Result<Flushed, CallError>),
     Settled(Result<(), CursorError>),
+    Released(Result<(), CursorError>),
 }
 
 /// What to do next.
@@ -70,6 +79,12 @@ enum Step {
     Retry(usize),
     /// Take a batch and call it.
     Take(Signal),
+    /// Have the component deliver what it holds.
+    Flush,
+    /// Take spans and find out which traces they are of.
+    Gather,
+    /// Call the traces that may go.
+    SendGroup,
     /// Nothing before.
     Sleep(Instant),
     /// Nothing before something ends or comes.
@@ -79,6 +94,7 @@ enum Step {
 struct Call {
     job: Job,
     is_probe: bool,
+    began: Instant,
     abort: AbortHandle,
 }
 
@@ -98,8 +114,16 @@ pub(crate) struct ExporterTask<G, C> {
     waiting_since: PerSignal<Option<Instant>>,
     waiting: PerSignal<Waiting>,
     not_before: PerSignal<Option<Instant>>,
+    /// The queue gave nothing, whatever waits; not asked again before, or before a call has ended.
+    empty_until: PerSignal<Option<Instant>>,
     /// Batches of which something was delivered.
     deliveries: PerSignal<u64>,
+    /// For a stateful component.
+    flushing: Option<Flushing>,
+    /// For a component that wants whole traces.
+    gathering: Option<Gathering>,
+    /// Whether another handle has the cursor now.
+    is_superseded: bool,
     /// The signal that is looked at first, so that none starves.
     turn: usize,
     seen: Control,
@@ -131,6 +155,9 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
                 settings.refused_probe_interval,
                 now,
             ),
+            flushing: settings.holding.map(|holding| Flushing::new(holding, now)),
+            is_superseded: false,
+            gathering: Gathering::new(&settings),
             settings,
             jobs: Jobs::default(),
             tasks: JoinSet::new(),
@@ -138,6 +165,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             waiting_since: PerSignal::default(),
             waiting: PerSignal::default(),
             not_before: PerSignal::default(),
+            empty_until: PerSignal::default(),
             deliveries: PerSignal::default(),
             turn: 0,
             seen: Control::default(),
@@ -154,6 +182,9 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
     async fn deliver(&mut self) -> State {
         loop {
             self.heed_control();
+            // Before anything is awaited: a queue that hangs is to be seen.
+            self.look(Instant::now());
+            self.publish(None);
             let wake = match self.advance().await {
                 Ok(wake) => wake,
                 Err(end) => return end,
@@ -192,6 +223,9 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             self.gate.reset();
             self.not_before = PerSignal::default();
             self.jobs.iter_mut().for_each(|job| job.due = now);
+            if let Some(flushing) = &mut self.flushing {
+                flushing.hurry();
+            }
         }
         self.seen = control;
     }
@@ -212,6 +246,9 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
                     }
                 }
                 Step::Take(signal) => self.take(signal, now).await?,
+                Step::Flush => self.flush(),
+                Step::Gather => self.gather(now).await?,
+                Step::SendGroup => self.send_group(now).await?,
             }
         }
     }
@@ -230,17 +267,33 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
     }
 
     fn next_step(&self, now: Instant) -> Step {
-        if self.calls.len() >= self.gate.limit() {
-            return Step::Wait;
+        let gather = self.gather_due(now);
+        if gather.is_some_and(|at| at <= now) {
+            return Step::Gather;
         }
+        let next = self.next_call(now).into_iter();
+        let next = next.chain(gather.map(|at| (at, Step::Gather)));
+        match next.min_by_key(|(at, _)| *at) {
+            None => Step::Wait,
+            Some((at, step)) if at <= now => step,
+            Some((at, _)) => Step::Sleep(at),
+        }
+    }
+
+    /// The call that is due first, and when; `None` before something ends or comes.
+    fn next_call(&self, now: Instant) -> Option<(Instant, Step)> {
+        let room_at = self.room_at(now)?;
         let is_probing = self.gate.is_probing();
-        let opens_at = self.gate.opens_at(now);
+        let opens_at = self.gate.opens_at(now).max(room_at);
         let opens_for = |signal| {
             self.not_before
                 .get(signal)
                 .map_or(opens_at, |until| until.max(opens_at))
         };
-        let retries = self.jobs.iter().enumerate().map(|(position, job)| {
+        let blocked = self.blocked_jobs();
+        let free = self.jobs.iter().enumerate();
+        let free = free.filter(|(position, _)| !blocked.contains(position));
+        let retries = free.map(|(position, job)| {
             // A probe does not wait for its own turn, and the one that failed least is the likeliest to get through.
             let (due, rank) = if is_probing {
                 (now, job.failures as usize + Signal::ALL.len() + 1)
@@ -253,6 +306,11 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             .into_iter()
             .filter(|_| self.may_take(is_probing))
             .filter_map(|signal| {
+                let turn = (signal.index() + Signal::ALL.len() - self.turn) % Signal::ALL.len();
+                if signal == Signal::Traces && self.gathering.is_some() {
+                    let due = self.group_due(now)?;
+                    return Some((opens_for(signal).max(due), 1 + turn, Step::SendGroup));
+                }
                 let since = (*self.waiting_since.get(signal))?;
                 let due = self.settings.batch.due(
                     *self.waiting.get(signal),
@@ -260,20 +318,48 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
                     self.seen.flush,
                     now,
                 )?;
-                let turn = (signal.index() + Signal::ALL.len() - self.turn) % Signal::ALL.len();
+                let due = self
+                    .empty_until
+                    .get(signal)
+                    .map_or(due, |until| until.max(due));
                 Some((opens_for(signal).max(due), 1 + turn, Step::Take(signal)))
             });
-        let next = retries
+        let flush = self
+            .flush_due(now)
+            .map(|due| (opens_at.max(due), 0, Step::Flush));
+        let next = flush
+            .into_iter()
+            .chain(retries)
             .chain(fresh)
             .min_by_key(|(at, rank, _)| ((*at).max(now), *rank));
-        match next {
-            None => Step::Wait,
-            Some((at, _, step)) if at <= now => step,
-            Some((at, _, _)) => Step::Sleep(at),
-        }
+        next.map(|(at, _, step)| (at, step))
+    }
+
+    /// Calls that have not ended.
+    fn under_way(&self) -> usize {
+        let flush = self.flushing.as_ref().and_then(|it| it.call.as_ref());
+        self.calls.len() + usize::from(flush.is_some())
+    }
+
+    /// When one more call may start; `None` before one has ended.
+    fn room_at(&self, now: Instant) -> Option<Instant> {
+        let flush = self.flushing.as_ref().and_then(|it| it.call.as_ref());
+        let calls = self.calls.values().map(|call| (call.began, call.is_probe));
+        let calls = calls.chain(flush.map(|call| (call.began, call.is_probe)));
+        self.gate.room_at(calls, now)
+    }
+
+    /// Whether no event waits for a call of `send`, and none is in one.
+    fn has_nothing_to_send(&self) -> bool {
+        self.calls.is_empty()
+            && self.jobs.items() == 0
+            && self.waiting.iter().all(|(_, waiting)| waiting.items == 0)
     }
 
     fn may_take(&self, is_probing: bool) -> bool {
+        if self.flushing.as_ref().is_some_and(|it| it.held.is_full()) {
+            return false;
+        }
         let full_batches = self.settings.batch.max_items.saturating_mul(SPARE_BATCHES);
         let is_time = || {
             self.jobs
@@ -289,30 +375,40 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             max_bytes,
             ..
         } = self.settings.batch;
+        let busy_lanes = self.busy_lanes(signal);
         let limits = TakeLimits {
             max_items,
             max_bytes,
-            busy_lanes: None,
+            busy_lanes: busy_lanes.as_ref(),
         };
         // What is left over has not waited long; it was behind a batch that has only just been due.
         *self.waiting_since.get_mut(signal) = None;
         self.turn = (signal.index() + 1) % Signal::ALL.len();
         match self.cursor.take(signal, limits).await {
-            // Nothing can be given now, whatever was said to wait.
+            // All of it is of busy lanes.
             Ok(items) if items.is_empty() => {
-                *self.not_before.get_mut(signal) = Some(now + self.settings.batch.max_age)
+                *self.empty_until.get_mut(signal) = Some(now + self.settings.batch.max_age)
             }
-            Ok(items) => self.call(Job::new(signal, items, now)),
+            Ok(mut items) => {
+                self.set_tried_aside(signal, &mut items, now);
+                if !items.is_empty() {
+                    self.call(Job::new(signal, items, now));
+                }
+            }
             Err(error) => self.queue_trouble(&error)?,
         }
         Ok(())
     }
 
     fn call(&mut self, job: Job) {
+        if let Some(flushing) = &mut self.flushing {
+            flushing.touch(Instant::now());
+        }
         let guest = Arc::clone(&self.guest);
         let batch = Batch {
             signal: job.signal,
             items: Arc::clone(&job.items),
+            ancestors: self.ancestors(&job),
         };
         let span = debug_span!("deliver", exporter = %self.exporter, signal = %job.signal, events = job.items.len());
         let call = async move { Done::Called(guest.send(batch).await) };
@@ -323,6 +419,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             Call {
                 job,
                 is_probe,
+                began: Instant::now(),
                 abort,
             },
         );
@@ -333,14 +430,30 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         self.publish(Some(State::Stopping));
         let deadline = Instant::now() + self.settings.stop_grace;
         self.finish_until(deadline).await;
+        if !self.is_superseded && self.flush_at_the_end() {
+            self.finish_until(deadline).await;
+        }
         // Calls only: what has been delivered is still to be recorded.
         self.calls.values().for_each(|call| call.abort.abort());
+        if let Some(call) = self.flushing.as_ref().and_then(|it| it.call.as_ref()) {
+            call.abort.abort();
+        }
         self.finish_until(Instant::now() + ABORT_GRACE).await;
         let calls = std::mem::take(&mut self.calls)
             .into_values()
             .map(|call| call.job);
-        for job in self.jobs.drain().chain(calls) {
-            if let Err(error) = self.cursor.release(job.signal, job.tokens()).await {
+        let held = self
+            .flushing
+            .as_mut()
+            .map_or_else(Vec::new, |flushing| flushing.held.lose());
+        let batches = self.jobs.drain().chain(calls);
+        let gathered = self
+            .gathering
+            .as_mut()
+            .map(|it| (Signal::Traces, it.groups.drain()));
+        let batches = batches.map(|job| (job.signal, job.tokens()));
+        for (signal, tokens) in batches.chain(held).chain(gathered) {
+            if let Err(error) = self.cursor.release(signal, tokens).await {
                 debug!(exporter = %self.exporter, %error, "Events wait again when the cursor is opened.");
             }
         }
@@ -355,10 +468,27 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         }
     }
 
+    /// The gate's state, unless it knows nothing of what is wrong.
+    fn state(&self, now: Instant) -> State {
+        match (self.gate.state(now), &self.flushing) {
+            (State::Running, Some(flushing))
+                if flushing.held.is_full() && !flushing.is_hurried() =>
+            {
+                State::Overfull {
+                    events: flushing.held.count(),
+                }
+            }
+            (State::Running, Some(flushing)) => flushing
+                .failing_since
+                .map_or(State::Running, |since| State::Retrying { since }),
+            (state, _) => state,
+        }
+    }
+
     /// Makes the state visible; `state` where it is not the gate's.
     fn publish(&mut self, state: Option<State>) {
         let now = Instant::now();
-        let state = state.unwrap_or_else(|| self.gate.state(now));
+        let state = state.unwrap_or_else(|| self.state(now));
         if state.name() != self.status.state.name() {
             let (before, now) = (self.status.state.name(), state.name());
             let error = self.status.last_error.as_deref().unwrap_or_default();
@@ -377,12 +507,20 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             }
         }
         self.status.state = state;
-        self.status.in_flight = self.calls.len();
+        self.status.in_flight = self.under_way();
+        self.status.max_in_flight = self.gate.limit();
         self.status.retrying_events = self.jobs.items();
-        self.status.is_idle = self.tasks.is_empty()
-            && self.jobs.items() == 0
-            && self.waiting.iter().all(|(_, waiting)| waiting.items == 0);
-        if self.status.is_idle {
+        self.status.held_events = self.flushing.as_ref().map_or(0, |it| it.held.count());
+        let is_quiet = self.tasks.is_empty() && self.has_nothing_to_send();
+        self.status.is_idle =
+            is_quiet && self.status.held_events == 0 && self.has_no_traces_to_send();
+        let is_group_due = self.group_due(now).is_some_and(|at| at <= now);
+        let is_flush_failing = |it: &Flushing| it.held.is_full() || it.failing_since.is_some();
+        let had_work = self.status.has_work;
+        self.status.has_work =
+            !is_quiet || is_group_due || self.flushing.as_ref().is_some_and(is_flush_failing);
+        // Work that has just come has not been kept waiting.
+        if !self.status.has_work || !had_work {
             self.status.last_progress = now;
         }
         self.status.seen = self.seen.number;

@@ -1,4 +1,5 @@
-//! How many calls an exporter may have under way now: all, one to see whether it works again, or none. Pure; the caller
+//! How many calls an exporter may have under way now: as many as its [`Window`] says, one to see whether it works again,
+//! or none. Pure; the caller
 //! brings clock and random numbers.
 //!
 //! As many failures in a row as there may be calls close the gate. It then opens for one call at a time, a probe: its
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use super::backoff::Backoff;
 use super::classify::Verdict;
 use super::status::State;
+use super::window::Window;
 
 /// Longer waits are cut to this: a component may ask for more than its exporter can be left alone for.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(3600);
@@ -33,7 +35,7 @@ enum Trouble {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    concurrency: usize,
+    window: Window,
     backoff: Backoff,
     probe_interval: Duration,
     failures: u32,
@@ -53,7 +55,7 @@ impl Gate {
         now: Instant,
     ) -> Self {
         Self {
-            concurrency: concurrency.max(1),
+            window: Window::new(concurrency),
             backoff,
             probe_interval,
             failures: 0,
@@ -74,8 +76,43 @@ impl Gate {
         if self.is_probing() {
             1
         } else {
-            self.concurrency
+            self.window.size()
         }
+    }
+
+    /// When one more call may start beside these, given when each began and whether it is a probe; `None` before one has
+    /// ended. A probe that hangs for longer than probes are apart keeps no other call from starting, as long as there are
+    /// instances; nor does it when another one has got through.
+    pub(crate) fn room_at(
+        &self,
+        calls: impl Iterator<Item = (Instant, bool)>,
+        now: Instant,
+    ) -> Option<Instant> {
+        let is_probing = self.is_probing();
+        let (mut all, mut counted, mut last) = (0, 0, None);
+        for (began, is_probe) in calls {
+            all += 1;
+            counted += usize::from(is_probing || !is_probe);
+            last = last.max(Some(began));
+        }
+        if all >= self.window.max() {
+            return None;
+        }
+        if counted < self.limit() {
+            return Some(now);
+        }
+        last.filter(|_| is_probing)
+            .map(|last| last + self.backoff.max)
+    }
+
+    /// A call that `began` then was put off or had no answer in time.
+    pub(crate) fn narrow(&mut self, began: Instant, now: Instant) {
+        self.window.narrow(began, now);
+    }
+
+    /// A call got through.
+    pub(crate) fn widen(&mut self) {
+        self.window.widen();
     }
 
     /// When the next call may start, as far as the whole exporter is concerned.
@@ -146,7 +183,7 @@ impl Gate {
             return;
         }
         self.failures = self.failures.saturating_add(1);
-        let concurrency = u32::try_from(self.concurrency).unwrap_or(u32::MAX);
+        let concurrency = u32::try_from(self.window.max()).unwrap_or(u32::MAX);
         if let Some(beyond) = self.failures.checked_sub(concurrency) {
             self.trouble = Some(Trouble::Failing);
             self.probe_at = now + self.backoff.delay(beyond + 1, random);
@@ -159,6 +196,7 @@ impl Gate {
         self.first_failure = None;
         self.trouble = None;
         self.closed_until = None;
+        self.window.reset();
     }
 
     /// For people.

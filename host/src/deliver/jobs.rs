@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::batch::BatchLimits;
+use super::groups::Shape;
+use super::held::Tries;
 use super::source::Tokens;
 use crate::event::Signal;
 use crate::plugin::guest::BatchItem;
@@ -13,7 +15,7 @@ use crate::plugin::guest::BatchItem;
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) signal: Signal,
-    /// Rising by token.
+    /// Rising by token; of whole traces parents first.
     pub(crate) items: Arc<[BatchItem]>,
     /// Calls that the events took part in.
     pub(crate) attempts: u32,
@@ -29,6 +31,8 @@ pub(crate) struct Job {
     pub(crate) due: Instant,
     /// Single items of a batch, which may be sent with others.
     pub(crate) is_mergeable: bool,
+    /// The skeletons of whole traces' spans.
+    pub(crate) shape: Option<Arc<Shape>>,
 }
 
 impl Job {
@@ -44,6 +48,24 @@ impl Job {
             failing_since: None,
             due: now,
             is_mergeable: false,
+            shape: None,
+        }
+    }
+
+    /// The batch, with what its events have been through.
+    pub(crate) fn with(mut self, tries: Tries) -> Self {
+        self.attempts = tries.attempts;
+        self.failures = tries.failures;
+        self.failing_since = tries.failing_since;
+        self
+    }
+
+    /// What its events have been through, with the call that has just ended.
+    pub(crate) const fn tries(&self) -> Tries {
+        Tries {
+            attempts: self.attempts + 1,
+            failures: self.failures,
+            failing_since: self.failing_since,
         }
     }
 

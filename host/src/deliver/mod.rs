@@ -5,19 +5,23 @@
 //! neither the engine (it calls a [`Guest`]) nor the store (it reads a [`Cursor`]); it decides on results alone, never on
 //! texts. Nothing is lost between the two: whatever has no fate is still the queue's.
 
+mod ancestors;
 pub mod backoff;
 pub mod batch;
 pub mod classify;
 pub mod dead_letter;
 mod exporter;
 mod gate;
+mod groups;
+mod held;
 mod jobs;
 pub mod settings;
 pub mod source;
 pub mod status;
+mod window;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -47,17 +51,44 @@ impl Handle {
         });
         number
     }
+}
 
-    fn status(&self) -> Status {
-        let mut status = self.status.borrow().clone();
-        let is_gone = self.status.has_changed().is_err();
-        if is_gone && !matches!(status.state, State::Stopped | State::Failed { .. }) {
-            status.state = State::Failed {
-                reason: "the delivery task ended unexpectedly".into(),
-            };
-            status.in_flight = 0;
-        }
-        status
+/// The last word of a task; says so when the task has died.
+fn seen(shown: &watch::Receiver<Status>) -> Status {
+    let mut status = shown.borrow().clone();
+    let is_gone = shown.has_changed().is_err();
+    if is_gone && !matches!(status.state, State::Stopped | State::Failed { .. }) {
+        status.state = State::Failed {
+            reason: "the delivery task ended unexpectedly".into(),
+        };
+        status.in_flight = 0;
+    }
+    status
+}
+
+/// How exporters stand, for whoever looks while others hold [`Delivery`]. Clones show the same.
+#[derive(Clone, Default)]
+pub struct Statuses(Arc<RwLock<BTreeMap<String, watch::Receiver<Status>>>>);
+
+impl Statuses {
+    /// By exporter id.
+    #[must_use]
+    pub fn now(&self) -> BTreeMap<String, Status> {
+        let shown = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let exporters = shown.iter();
+        exporters
+            .map(|(id, shown)| (id.clone(), seen(shown)))
+            .collect()
+    }
+
+    fn show(&self, id: &str, status: watch::Receiver<Status>) {
+        let mut shown = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        shown.insert(id.to_owned(), status);
+    }
+
+    fn forget(&self, id: &str) {
+        let mut shown = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        shown.remove(id);
     }
 }
 
@@ -65,6 +96,7 @@ impl Handle {
 pub struct Delivery {
     tasks: JoinSet<()>,
     exporters: BTreeMap<String, Handle>,
+    shown: Statuses,
     random: fastrand::Rng,
 }
 
@@ -75,6 +107,7 @@ impl Delivery {
         Self {
             tasks: JoinSet::new(),
             exporters: BTreeMap::new(),
+            shown: Statuses::default(),
             random,
         }
     }
@@ -96,6 +129,7 @@ impl Delivery {
             status: status_shown,
             stop: stop.clone(),
         };
+        self.shown.show(&id, status.clone());
         let task = ExporterTask::new(guest, cursor, settings, wires, self.random.fork());
         self.tasks.spawn(task.run());
         if let Some(before) = self.exporters.insert(
@@ -113,10 +147,13 @@ impl Delivery {
     /// How each exporter stands.
     #[must_use]
     pub fn statuses(&self) -> BTreeMap<String, Status> {
-        self.exporters
-            .iter()
-            .map(|(id, handle)| (id.clone(), handle.status()))
-            .collect()
+        self.shown.now()
+    }
+
+    /// The same, to look at later.
+    #[must_use]
+    pub fn watch(&self) -> Statuses {
+        self.shown.clone()
     }
 
     /// Tells an exporter that its settings have changed: a paused one goes on at once. False if there is none.
@@ -130,16 +167,25 @@ impl Delivery {
     /// No more events are to come: sends out what waits without waiting for more, until all is settled or the time has
     /// come. Returns the exporters that are not done; their accounts say what is left. Cancel safe.
     pub async fn drain(&self, until: Instant) -> Vec<String> {
+        let flush = |control: &mut Control| control.flush = true;
+        self.tell_and_wait(flush, until).await
+    }
+
+    /// The same before an end that the queue outlives: traces whose root has not ended stay queued, to be put together
+    /// with what comes after the next start. Cancel safe.
+    pub async fn wind_down(&self, until: Instant) -> Vec<String> {
+        let flush = |control: &mut Control| {
+            control.flush = true;
+            control.keeps_unfinished = true;
+        };
+        self.tell_and_wait(flush, until).await
+    }
+
+    async fn tell_and_wait(&self, flush: impl Fn(&mut Control), until: Instant) -> Vec<String> {
         let told: Vec<_> = self
             .exporters
             .iter()
-            .map(|(id, handle)| {
-                (
-                    id,
-                    handle.status.clone(),
-                    handle.tell(|control| control.flush = true),
-                )
-            })
+            .map(|(id, handle)| (id, handle.status.clone(), handle.tell(&flush)))
             .collect();
         let mut unfinished = Vec::new();
         for (id, mut status, number) in told {
@@ -158,6 +204,7 @@ impl Delivery {
         let Some(mut handle) = self.exporters.remove(exporter_id) else {
             return false;
         };
+        self.shown.forget(exporter_id);
         handle.stop.cancel();
         while handle.status.changed().await.is_ok() {}
         self.reap();

@@ -136,6 +136,17 @@ pub trait Cursor: Send + Sync + 'static {
         limits: TakeLimits<'_>,
     ) -> impl Future<Output = Result<Vec<BatchItem>, CursorError>> + Send;
 
+    /// Gives taken events once more, so that whoever took them need not keep them. In the order of `tokens`, which should
+    /// rise; what is not taken is left out, and so is what can no longer be read, which is counted.
+    ///
+    /// # Errors
+    /// [`CursorError::Superseded`], [`CursorError::Store`].
+    fn read(
+        &self,
+        signal: Signal,
+        tokens: &[u64],
+    ) -> impl Future<Output = Result<Vec<BatchItem>, CursorError>> + Send;
+
     /// Acknowledges taken events and counts their fates, both or neither; dead letters are kept in the same step.
     ///
     /// # Errors

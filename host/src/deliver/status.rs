@@ -33,6 +33,11 @@ pub enum State {
         /// When the engine may start it again.
         until: Instant,
     },
+    /// The stateful component holds as many events as it may, and a flush did not help: it is given no more.
+    Overfull {
+        /// Held events.
+        events: usize,
+    },
     /// No new calls; those in flight may finish.
     Stopping,
     /// The end. What had no fate is queued.
@@ -54,6 +59,7 @@ impl State {
             Self::Delayed { .. } => "delayed",
             Self::Paused { .. } => "paused",
             Self::NotRunning { state, .. } => state,
+            Self::Overfull { .. } => "holding too much",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Failed { .. } => "failed",
@@ -66,13 +72,13 @@ impl State {
 pub struct CallCounts {
     /// All calls that have ended.
     pub calls: u64,
-    /// Calls after which nothing was settled.
+    /// Calls after which nothing was settled and nothing is held.
     pub fruitless: u64,
     /// Events that were sent again.
     pub events_resent: u64,
     /// Calls of which nobody can say what the backend stored.
     pub unknown_outcomes: u64,
-    /// Traps, overruns and broken contracts.
+    /// Traps, overruns and broken contracts; a flush that reports events which are not held is one.
     pub faults: u64,
     /// Batches split by halving or bisecting.
     pub splits: u64,
@@ -87,11 +93,17 @@ pub struct Status {
     pub last_error: Option<Arc<str>>,
     /// Calls under way.
     pub in_flight: usize,
+    /// Calls that may be under way at once, as far as the backend keeps up; one more for each probe that hangs.
+    pub max_in_flight: usize,
     /// Events that wait for another try.
     pub retrying_events: usize,
-    /// Whether nothing waits and nothing is under way.
+    /// Events that a stateful component holds.
+    pub held_events: usize,
+    /// Whether nothing waits, nothing is under way, and nothing is held.
     pub is_idle: bool,
-    /// When a fate was last counted, or when there was last nothing to do.
+    /// Whether there is something to do now. Held events are not, as long as flushes succeed.
+    pub has_work: bool,
+    /// When a fate was last counted, or when there was last nothing to do, or when there came something to do again.
     pub last_progress: Instant,
     /// See [`CallCounts`].
     pub counts: CallCounts,
@@ -105,8 +117,11 @@ impl Status {
             state: State::Running,
             last_error: None,
             in_flight: 0,
+            max_in_flight: 1,
             retrying_events: 0,
+            held_events: 0,
             is_idle: false,
+            has_work: false,
             last_progress: now,
             counts: CallCounts::default(),
             seen: 0,
@@ -116,6 +131,6 @@ impl Status {
     /// Whether there is work and no progress was made for as long as `patience`.
     #[must_use]
     pub fn is_stuck(&self, patience: Duration, now: Instant) -> bool {
-        !self.is_idle && now.duration_since(self.last_progress) >= patience
+        self.has_work && now.duration_since(self.last_progress) >= patience
     }
 }

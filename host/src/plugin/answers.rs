@@ -3,15 +3,26 @@
 
 use std::time::Duration;
 
-use super::bindings::types as wit;
+use super::bindings::{exported::lifecycle, types as wit};
 use super::limits::short;
-use super::outcome::{CallError, ItemResult, NotBefore, SendOutcome, SendResult};
+use super::outcome::{Acknowledgement, CallError, ItemResult, NotBefore, SendOutcome, SendResult};
+use crate::event::Signal;
 
-/// Checks and converts the answer to a batch of `items` items.
+/// Checks and converts the answer to a batch of `items` items. Only who `may_hold` may answer `held`.
 ///
 /// # Errors
 /// [`CallError::Contract`] if the answer does not fit the batch.
-pub(super) fn send_result(answer: wit::SendResult, items: usize) -> Result<SendResult, CallError> {
+pub(super) fn send_result(
+    answer: wit::SendResult,
+    items: usize,
+    may_hold: bool,
+) -> Result<SendResult, CallError> {
+    let item_result = |fate| match item_result(fate) {
+        ItemResult::Held if !may_hold => Err(CallError::Contract(
+            "`held` from a component without `flush-interval`".to_owned(),
+        )),
+        fate => Ok(fate),
+    };
     let outcome = match answer.outcome {
         wit::SendOutcome::AllItems(fate) => SendOutcome::AllItems(item_result(fate)?),
         wit::SendOutcome::PerItem(fates) if fates.len() != items => {
@@ -39,6 +50,7 @@ pub(super) fn send_result(answer: wit::SendResult, items: usize) -> Result<SendR
         outcome,
         not_before,
         has_unknown_outcome: false,
+        holder: 0,
     })
 }
 
@@ -55,19 +67,30 @@ fn partial_success(partial: &wit::PartialSuccess, items: usize) -> Result<SendOu
     })
 }
 
-fn item_result(fate: wit::ItemResult) -> Result<ItemResult, CallError> {
-    Ok(match fate {
+fn item_result(fate: wit::ItemResult) -> ItemResult {
+    match fate {
         wit::ItemResult::Delivered => ItemResult::Delivered,
         wit::ItemResult::Skipped(reason) => ItemResult::Skipped(short(&reason)),
         wit::ItemResult::Retry(reason) => ItemResult::Retry(short(&reason)),
         wit::ItemResult::Rejected(reason) => ItemResult::Rejected(short(&reason)),
-        // Stateful components are refused at load, so nobody may hold.
-        wit::ItemResult::Held => {
-            return Err(CallError::Contract(
-                "`held` from a component without `flush-interval`".to_owned(),
-            ));
-        }
-    })
+        wit::ItemResult::Held => ItemResult::Held,
+    }
+}
+
+/// Converts what `flush` reports. Whether the tokens are held is the caller's to check.
+pub(super) fn acknowledgements(reported: Vec<lifecycle::Acknowledgement>) -> Vec<Acknowledgement> {
+    let convert = |reported: lifecycle::Acknowledgement| Acknowledgement {
+        signal: match reported.of_signal {
+            wit::Signal::Traces => Signal::Traces,
+            wit::Signal::Logs => Signal::Logs,
+            wit::Signal::Metrics => Signal::Metrics,
+            wit::Signal::Scores => Signal::Scores,
+            wit::Signal::Feedback => Signal::Feedback,
+        },
+        tokens: reported.tokens,
+        fate: item_result(reported.fate),
+    };
+    reported.into_iter().map(convert).collect()
 }
 
 /// Puts the items that could not be decoded (positions `refused`, rising, each with its reason) back into the answer
@@ -83,6 +106,7 @@ pub(super) fn with_refused(
     let SendResult {
         not_before,
         has_unknown_outcome,
+        holder,
         ..
     } = answer;
     let fates = match answer.outcome {
@@ -100,6 +124,7 @@ pub(super) fn with_refused(
                 },
                 not_before,
                 has_unknown_outcome,
+                holder,
             };
         }
         // Nothing was decided for single items. The batch comes back in parts, until a part is refused items alone.
@@ -108,6 +133,7 @@ pub(super) fn with_refused(
                 outcome,
                 not_before,
                 has_unknown_outcome,
+                holder,
             };
         }
     };
@@ -124,6 +150,7 @@ pub(super) fn with_refused(
         outcome: SendOutcome::PerItem(merged.collect()),
         not_before,
         has_unknown_outcome,
+        holder,
     }
 }
 
@@ -141,7 +168,7 @@ mod tests {
     #[test]
     fn a_result_list_of_the_wrong_length_breaks_the_contract() {
         let fates = vec![wit::ItemResult::Delivered; 3];
-        let error = send_result(answer(wit::SendOutcome::PerItem(fates)), 2).unwrap_err();
+        let error = send_result(answer(wit::SendOutcome::PerItem(fates)), 2, false).unwrap_err();
         assert_eq!(
             error,
             CallError::Contract("`per-item` has 3 results for a batch of 2".to_owned())
@@ -155,21 +182,24 @@ mod tests {
                 rejected_count: count,
                 reason: "why".to_owned(),
             };
-            let result = send_result(answer(wit::SendOutcome::Partial(partial)), 2);
+            let result = send_result(answer(wit::SendOutcome::Partial(partial)), 2, false);
             assert_eq!(result.is_ok(), fits, "{count}");
         }
     }
 
     #[test]
     fn held_is_refused_from_stateless_components() {
-        let result = send_result(answer(wit::SendOutcome::AllItems(wit::ItemResult::Held)), 1);
+        let held = || answer(wit::SendOutcome::AllItems(wit::ItemResult::Held));
+        let result = send_result(held(), 1, false);
         assert!(matches!(result, Err(CallError::Contract(_))));
+        let result = send_result(held(), 1, true).map(|result| result.outcome);
+        assert_eq!(result, Ok(SendOutcome::AllItems(ItemResult::Held)));
     }
 
     #[test]
     fn reasons_are_cut_at_a_character() {
         let long = "ä".repeat(5_000);
-        let result = send_result(answer(wit::SendOutcome::Isolate(long)), 1).unwrap();
+        let result = send_result(answer(wit::SendOutcome::Isolate(long)), 1, false).unwrap();
         let SendOutcome::Isolate(reason) = result.outcome else {
             panic!("another outcome")
         };
@@ -186,6 +216,7 @@ mod tests {
             outcome: SendOutcome::AllItems(ItemResult::Delivered),
             not_before: None,
             has_unknown_outcome: false,
+            holder: 0,
         };
         let merged = with_refused(delivered, vec![(0, "first".into()), (2, "third".into())], 4);
         let rejected = |reason: &str| ItemResult::Rejected(reason.into());

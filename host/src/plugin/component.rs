@@ -65,6 +65,18 @@ impl Component {
         &self.description
     }
 
+    /// Whether it serves a page.
+    #[must_use]
+    pub fn serves_page(&self) -> bool {
+        self.indices.has_page()
+    }
+
+    /// Whether it may hold events between calls, and so has one instance.
+    #[must_use]
+    pub fn is_stateful(&self) -> bool {
+        self.description.flush_interval.is_some()
+    }
+
     /// The signals whose interface it exports.
     #[must_use]
     pub fn signals(&self) -> SignalSet {

@@ -37,11 +37,14 @@ pub struct Description {
     pub grouping: Grouping,
     /// Signals whose records the backend recognises when they come twice.
     pub idempotent: SignalSet,
-    /// Set by stateful components: how often `flush` is to be called.
+    /// Set by stateful components: how often `flush` is to be called. At least 100 ms.
     pub flush_interval: Option<Duration>,
     /// The places that the component asks to speak to.
     pub hosts: Vec<HostRequest>,
 }
+
+/// A component that asks for more frequent flushes gets them this often: each is a call.
+const LEAST_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One property of the settings schema.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,8 +72,7 @@ pub struct Setting {
 /// Checks a description of a component that exports `signals`.
 ///
 /// # Errors
-/// [`LoadError::Description`] for a field that cannot be used, [`LoadError::NotImplemented`] for one that this host does
-/// not serve yet.
+/// [`LoadError::Description`] for a field that cannot be used.
 pub(super) fn check(
     described: wit::Description,
     signals: SignalSet,
@@ -107,17 +109,22 @@ pub(super) fn check(
         updated: described.phases.contains(wit::SpanPhases::UPDATED),
         ended: described.phases.contains(wit::SpanPhases::ENDED),
     };
+    if described.flush_interval == Some(0) {
+        return Err(bad("flush-interval", "must be above 0".to_owned()));
+    }
     if signals.contains(Signal::Traces) && !(phases.started || phases.updated || phases.ended) {
         return Err(bad(
             "phases",
             "empty, so that `traces` would never be called: name at least `ended`".to_owned(),
         ));
     }
+    let grouping =
+        grouping(described.grouping, phases).map_err(|reason| bad("grouping", reason))?;
     let hosts = described
         .hosts
         .into_iter()
         .map(|request| host(request, &settings));
-    let description = Description {
+    Ok(Description {
         name: described.name,
         version,
         hosts: hosts
@@ -128,43 +135,31 @@ pub(super) fn check(
         max_items,
         max_bytes,
         phases,
-        grouping: match described.grouping {
-            wit::Grouping::Ungrouped => Grouping::Ungrouped,
-            wit::Grouping::Ordered => Grouping::Ordered,
-            wit::Grouping::WholeTrace(wit::WholeTrace {
-                max_wait,
-                max_spans,
-            }) => Grouping::WholeTrace {
-                max_wait: Duration::from_nanos(max_wait),
-                max_spans,
-            },
-        },
+        grouping,
         idempotent: idempotent(described.idempotent),
-        flush_interval: described.flush_interval.map(Duration::from_nanos),
-    };
-    refuse_unimplemented(&description)?;
-    Ok(description)
+        flush_interval: described
+            .flush_interval
+            .map(|nanos| Duration::from_nanos(nanos).max(LEAST_FLUSH_INTERVAL)),
+    })
 }
 
-/// What the host's delivery cannot do yet. Each refusal goes with the work that makes it needless.
-fn refuse_unimplemented(description: &Description) -> Result<(), LoadError> {
-    if description.flush_interval.is_some() {
-        return Err(LoadError::NotImplemented {
-            feature: "`flush-interval` (a stateful component)",
-            fix: "deliver within `send` and leave it out",
-        });
+fn grouping(grouping: wit::Grouping, phases: SpanPhases) -> Result<Grouping, String> {
+    let whole = match grouping {
+        wit::Grouping::Ungrouped => return Ok(Grouping::Ungrouped),
+        wit::Grouping::Ordered => return Ok(Grouping::Ordered),
+        wit::Grouping::WholeTrace(whole) => whole,
+    };
+    if !phases.ended {
+        let why = "`whole-trace` needs the phase `ended`, with which a trace is complete";
+        return Err(why.to_owned());
     }
-    match description.grouping {
-        Grouping::Ungrouped => Ok(()),
-        Grouping::Ordered => Err(LoadError::NotImplemented {
-            feature: "the grouping `ordered`",
-            fix: "declare `ungrouped`",
-        }),
-        Grouping::WholeTrace { .. } => Err(LoadError::NotImplemented {
-            feature: "the grouping `whole-trace`",
-            fix: "declare `ungrouped`",
-        }),
+    if whole.max_wait == 0 || whole.max_spans == 0 {
+        return Err("`max-wait` and `max-spans` of `whole-trace` must be above 0".to_owned());
     }
+    Ok(Grouping::WholeTrace {
+        max_wait: Duration::from_nanos(whole.max_wait),
+        max_spans: whole.max_spans,
+    })
 }
 
 /// A word of lower-case letters and digits, or several joined by single hyphens; starts with a letter.
@@ -321,7 +316,6 @@ mod tests {
         change(&mut changed);
         match check(changed, all()).unwrap_err() {
             LoadError::Description { field, .. } => field.to_owned(),
-            LoadError::NotImplemented { feature, .. } => feature.to_owned(),
             other => panic!("{other}"),
         }
     }
@@ -364,6 +358,7 @@ mod tests {
         assert_eq!(refusal(|d| d.version = "1.2".to_owned()), "version");
         assert_eq!(refusal(|d| d.limits.max_items = 0), "limits");
         assert_eq!(refusal(|d| d.phases = wit::SpanPhases::empty()), "phases");
+        assert_eq!(refusal(|d| d.flush_interval = Some(0)), "flush-interval");
         assert_eq!(
             refusal(|d| d.hosts = vec![wit::HostRequest::FromSetting("nope".to_owned())]),
             "hosts"
@@ -389,13 +384,32 @@ mod tests {
     }
 
     #[test]
-    fn what_delivery_cannot_do_yet_is_refused_by_name() {
-        assert!(refusal(|d| d.flush_interval = Some(1)).contains("flush-interval"));
-        assert!(refusal(|d| d.grouping = wit::Grouping::Ordered).contains("ordered"));
-        let whole = wit::WholeTrace {
-            max_wait: 1,
-            max_spans: 1,
+    fn whole_traces_need_a_wait_a_size_and_the_end_of_spans() {
+        let whole = |max_wait, max_spans| {
+            wit::Grouping::WholeTrace(wit::WholeTrace {
+                max_wait,
+                max_spans,
+            })
         };
-        assert!(refusal(|d| d.grouping = wit::Grouping::WholeTrace(whole)).contains("whole-trace"));
+        assert_eq!(refusal(|d| d.grouping = whole(0, 1)), "grouping");
+        assert_eq!(refusal(|d| d.grouping = whole(1, 0)), "grouping");
+        let started = |d: &mut wit::Description| {
+            d.grouping = whole(1, 1);
+            d.phases = wit::SpanPhases::STARTED;
+        };
+        assert_eq!(refusal(started), "grouping");
+    }
+
+    #[test]
+    fn flush_interval_is_kept_within_reason() {
+        for (nanos, kept) in [
+            (1, LEAST_FLUSH_INTERVAL),
+            (60_000_000_000, Duration::from_secs(60)),
+        ] {
+            let mut stateful = described();
+            stateful.flush_interval = Some(nanos);
+            let description = check(stateful, all()).unwrap();
+            assert_eq!(description.flush_interval, Some(kept));
+        }
     }
 }

@@ -37,6 +37,7 @@ pub(super) struct Indices {
     metrics: Option<exported::metrics::GuestIndices>,
     scores: Option<exported::scores::GuestIndices>,
     feedback: Option<exported::feedback::GuestIndices>,
+    page: Option<exported::page::GuestIndices>,
 }
 
 /// The exports of one instance.
@@ -47,6 +48,7 @@ pub(super) struct Exports {
     pub(super) metrics: Option<exported::metrics::Guest>,
     pub(super) scores: Option<exported::scores::Guest>,
     pub(super) feedback: Option<exported::feedback::Guest>,
+    pub(super) page: Option<exported::page::Guest>,
 }
 
 impl Indices {
@@ -82,7 +84,16 @@ impl Indices {
                 .as_ref()
                 .map(|indices| indices.load(&mut *store, instance))
                 .transpose()?,
+            page: self
+                .page
+                .as_ref()
+                .map(|indices| indices.load(&mut *store, instance))
+                .transpose()?,
         })
+    }
+
+    pub(super) const fn has_page(&self) -> bool {
+        self.page.is_some()
     }
 
     pub(super) fn signals(&self) -> SignalSet {
@@ -158,16 +169,11 @@ pub(super) fn detect(
             Signal::Feedback,
             exported::feedback::GuestIndices::new,
         )?,
+        page: view.page()?,
     };
     if indices.signals().is_empty() {
         return Err(LoadError::NoSignal {
             host: CONTRACT_VERSION,
-        });
-    }
-    if view.export("page").is_some() {
-        return Err(LoadError::NotImplemented {
-            feature: "the export `page`",
-            fix: "leave it out",
         });
     }
     Ok(Detected {
@@ -383,6 +389,22 @@ impl View<'_> {
             fits,
             exported::lifecycle::GuestIndices::new,
         )
+    }
+
+    fn page(&self) -> Result<Option<exported::page::GuestIndices>, LoadError> {
+        type Render<'a> = (exported::page::PageRequest<'a>,);
+        let Some((name, item)) = self.export("page") else {
+            return Ok(None);
+        };
+        let fits = |instance: &ComponentInstance| {
+            let render = self.function(instance, "render")?;
+            let types = self.pre.instance_type();
+            let fits = render
+                .typecheck::<Render<'_>, (exported::page::PageResponse,)>(&types)
+                .is_ok();
+            (fits && has_params(&render, &["request"])).then_some(())
+        };
+        self.checked("page", name, item, fits, exported::page::GuestIndices::new)
     }
 
     fn function(&self, instance: &ComponentInstance, name: &str) -> Option<ComponentFunc> {

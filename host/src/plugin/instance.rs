@@ -17,7 +17,8 @@ use super::engine::Engine;
 use super::guest::Batch;
 use super::imports::{Grants, HostState};
 use super::limits::{self, Budget, CallLimits, bounded};
-use super::outcome::{CallError, ItemResult, SendOutcome, SendResult};
+use super::outcome::{Acknowledgement, CallError, ItemResult, SendOutcome, SendResult};
+use super::page::{self, PageRequest, PageResponse};
 use super::records;
 use super::ticker::Ticker;
 use crate::event::instrument::Instruments;
@@ -30,6 +31,7 @@ pub(super) struct Instance {
     exports: Exports,
     ticker: Arc<Ticker>,
     limits: CallLimits,
+    is_stateful: bool,
     /// Reset after each call; keeps the room that the last batch needed.
     arena: Bump,
     /// Which settings it was configured with.
@@ -130,6 +132,7 @@ impl Instance {
             exports,
             ticker,
             limits: *limits,
+            is_stateful: component.is_stateful(),
             arena: Bump::new(),
             generation: *generation,
             calls: 0,
@@ -166,14 +169,15 @@ impl Instance {
                 outcome: SendOutcome::AllItems(ItemResult::Delivered),
                 not_before: None,
                 has_unknown_outcome: false,
+                holder: 0,
             }
         } else {
             self.store.data_mut().has_unknown_outcome = false;
-            let result = self.call(batch.signal, &decoded).await;
+            let result = self.call(batch, &decoded).await;
             self.arena.reset();
             SendResult {
                 has_unknown_outcome: self.store.data().has_unknown_outcome,
-                ..answers::send_result(result?, items)?
+                ..answers::send_result(result?, items, self.is_stateful)?
             }
         };
         Ok(answers::with_refused(
@@ -185,9 +189,10 @@ impl Instance {
 
     async fn call(
         &mut self,
-        signal: Signal,
+        whole: &Batch,
         batch: &Decoded<'_>,
     ) -> Result<wit::SendResult, CallError> {
+        let (signal, ancestors) = (whole.signal, &whole.ancestors);
         let budget = Budget {
             cpu: self.limits.call_cpu,
             wall: self.limits.call_wall,
@@ -204,7 +209,10 @@ impl Instance {
         let result = match signal {
             Signal::Traces => {
                 let guest = exports.traces.as_ref().ok_or_else(absent)?;
-                let batch = records::span_batch(arena, &batch.spans, tokens);
+                let batch = wit::SpanBatch {
+                    ancestors: records::ancestors(arena, ancestors),
+                    ..records::span_batch(arena, &batch.spans, tokens)
+                };
                 bounded(ticker, store, budget, |store| guest.call_send(store, batch)).await
             }
             Signal::Logs => {
@@ -229,6 +237,46 @@ impl Instance {
             }
         };
         result.map_err(|fault| fault.explain(store, budget))
+    }
+
+    /// Asks for what is held to be delivered. After an error the instance is not to be used again.
+    pub(super) async fn flush(&mut self) -> Result<Vec<Acknowledgement>, CallError> {
+        self.calls += 1;
+        let budget = Budget {
+            cpu: self.limits.call_cpu,
+            wall: self.limits.call_wall,
+        };
+        let lifecycle = &self.exports.lifecycle;
+        let reported = bounded(&self.ticker, &mut self.store, budget, |store| {
+            lifecycle.call_flush(store)
+        });
+        match reported.await {
+            Ok(reported) => Ok(answers::acknowledgements(reported)),
+            Err(fault) => Err(fault.explain(&self.store, budget)),
+        }
+    }
+
+    /// Asks for the page. After an error the instance is not to be used again; a page that cannot be served is none.
+    pub(super) async fn render(
+        &mut self,
+        request: &PageRequest,
+    ) -> Result<Result<PageResponse, CallError>, CallError> {
+        self.calls += 1;
+        let budget = Budget {
+            cpu: self.limits.call_cpu,
+            wall: self.limits.call_wall,
+        };
+        let Some(page) = &self.exports.page else {
+            let absent = "the component does not export `page`".to_owned();
+            return Ok(Err(CallError::Contract(absent)));
+        };
+        let rendered = bounded(&self.ticker, &mut self.store, budget, |store| {
+            page.call_render(store, request.lower())
+        });
+        match rendered.await {
+            Ok(rendered) => Ok(page::checked(rendered)),
+            Err(fault) => Err(fault.explain(&self.store, budget)),
+        }
     }
 
     /// Whether the policy asks for another instance.

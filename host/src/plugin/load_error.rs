@@ -113,16 +113,6 @@ pub enum LoadError {
         /// The host's contract version.
         host: Version,
     },
-    /// The component uses a part of the contract that this host does not implement yet.
-    #[error(
-        "the component uses {feature}, which this version of the host does not implement yet: {fix}"
-    )]
-    NotImplemented {
-        /// The part of the contract.
-        feature: &'static str,
-        /// What to do meanwhile.
-        fix: &'static str,
-    },
     /// `describe` gave no answer.
     #[error("the component's `describe` failed")]
     Describe(#[source] CallError),

@@ -19,6 +19,7 @@ mod instance;
 mod limits;
 mod load_error;
 pub mod outcome;
+pub mod page;
 mod pool;
 mod records;
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::event::Signal;
+
 /// `types.item-result`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ItemResult {
@@ -59,6 +61,30 @@ pub struct SendResult {
     /// A request of this call ended without an answer when the backend may have had it: what is to be sent again may be
     /// there already. Seen by the engine, not said by the component.
     pub has_unknown_outcome: bool,
+    /// The instance that answered, which has what was held; see [`Flushed::holder`]. 0 for stateless components.
+    pub holder: u64,
+}
+
+/// What `flush` of a stateful component came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// The instance that answered: each one of an exporter has a number of its own, from 1. 0 when there was none.
+    pub holder: u64,
+    /// What became of held items.
+    pub acknowledged: Vec<Acknowledgement>,
+    /// Whether the instance is gone after it: it held nothing in the first place, or was replaced. Nothing is held then.
+    pub is_last: bool,
+}
+
+/// `lifecycle.acknowledgement`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// The signal of all tokens.
+    pub signal: Signal,
+    /// As given in the batches; not checked.
+    pub tokens: Vec<u64>,
+    /// Of all of them.
+    pub fate: ItemResult,
 }
 
 /// A call that gave no answer. The instance is gone; whether the backend stored anything is unknown.

@@ -6,6 +6,7 @@
 //! time to try again, and the events stay queued at the caller.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,9 +24,13 @@ use super::imports::output::Output;
 use super::imports::store::StoreCapability;
 use super::instance::{Instance, RecyclePolicy, SettingError, StartFault, StartSettings};
 use super::limits::CallLimits;
-use super::outcome::{CallError, SendResult};
+use super::outcome::{CallError, Flushed, SendResult};
+use super::page::{PageRequest, PageResponse};
 use super::worker;
 use crate::event::instrument::Instruments;
+
+/// How long somebody who asks for a page waits for it. What Prometheus waits for a scrape.
+const PAGE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the instances of an exporter are given.
 #[derive(Clone)]
@@ -123,6 +128,10 @@ pub(super) struct Shared {
     start: Mutex<StartSettings>,
     health: Mutex<Health>,
     workers: Mutex<Workers>,
+    /// The number of the last instance that started.
+    instances: AtomicU64,
+    /// One page at a time, so that readers of pages do not take all instances.
+    pages: Semaphore,
     /// One a call; the number of instances follows.
     permits: Arc<Semaphore>,
     pub(super) closing: CancellationToken,
@@ -142,13 +151,21 @@ pub(super) struct Handle {
     pub(super) jobs: mpsc::Sender<Job>,
 }
 
-/// A batch on its way to an instance.
+/// A call on its way to an instance.
 pub(super) struct Job {
-    pub(super) batch: Batch,
-    pub(super) reply: oneshot::Sender<Result<SendResult, CallError>>,
+    pub(super) work: Work,
     /// Given back when the worker is idle again.
     pub(super) permit: OwnedSemaphorePermit,
 }
+
+/// What is asked for, and where the answer goes.
+pub(super) enum Work {
+    Send(Batch, Reply<SendResult>),
+    Flush(Reply<Flushed>),
+    Render(PageRequest, Reply<PageResponse>),
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, CallError>>;
 
 impl Pool {
     /// Starts the first instance and gives it its settings.
@@ -163,8 +180,7 @@ impl Pool {
         settings: PoolSettings,
     ) -> Result<Self, StartError> {
         let exporter: Arc<str> = settings.exporter_id.into();
-        let is_stateful = component.description().flush_interval.is_some();
-        let instances = if is_stateful {
+        let instances = if component.is_stateful() {
             1
         } else {
             settings.max_instances.max(1)
@@ -184,6 +200,8 @@ impl Pool {
             exporter,
             health: Mutex::new(Health::new(settings.restart)),
             workers: Mutex::default(),
+            instances: AtomicU64::new(0),
+            pages: Semaphore::new(1),
             permits: Arc::new(Semaphore::new(instances.min(Semaphore::MAX_PERMITS))),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -201,7 +219,8 @@ impl Pool {
         Ok(Self { shared })
     }
 
-    /// Tries new settings on an instance of their own; if that takes them, all calls that begin from now on use them.
+    /// Tries new settings on an instance of their own; if that takes them, all calls that begin from now on use them. A
+    /// stateful component goes on with the old ones until its next flush.
     ///
     /// # Errors
     /// See [`StartError`]; the old settings stay.
@@ -254,13 +273,39 @@ impl Pool {
 impl Guest for Pool {
     /// Waits while all instances are busy. Dropping the future does not stop a call that has begun; its answer is lost.
     async fn send(&self, batch: Batch) -> Result<SendResult, CallError> {
-        let shared = &self.shared;
-        if !shared.component.signals().contains(batch.signal) {
+        if !self.shared.component.signals().contains(batch.signal) {
             return Err(CallError::Contract(format!(
                 "the component does not export `{}`",
                 batch.signal
             )));
         }
+        self.call(|reply| Work::Send(batch, reply)).await
+    }
+
+    async fn flush(&self) -> Result<Flushed, CallError> {
+        self.call(Work::Flush).await
+    }
+}
+
+impl Pool {
+    /// Has the component render its page, on the one instance if it is stateful.
+    ///
+    /// # Errors
+    /// See [`CallError`]; [`CallError::Contract`] when it has no page or answers one that cannot be served, and
+    /// [`CallError::WallTimeout`] when no instance was free and done with it in time.
+    pub async fn render(&self, request: PageRequest) -> Result<PageResponse, CallError> {
+        let rendering = async {
+            // Never closed.
+            let _turn = self.shared.pages.acquire().await;
+            self.call(|reply| Work::Render(request, reply)).await
+        };
+        let rendered = tokio::time::timeout(PAGE_PATIENCE, rendering).await;
+        rendered.unwrap_or(Err(CallError::WallTimeout(PAGE_PATIENCE)))
+    }
+
+    /// Waits for an instance that is free, has it do the work, and waits for the answer.
+    async fn call<T>(&self, work: impl FnOnce(Reply<T>) -> Work) -> Result<T, CallError> {
+        let shared = &self.shared;
         let permit = Arc::clone(&shared.permits)
             .acquire_owned()
             .await
@@ -269,14 +314,11 @@ impl Guest for Pool {
         let idle = shared.lock_workers().idle.pop();
         let handle = idle.unwrap_or_else(|| shared.new_worker(None));
         let (reply, answer) = oneshot::channel();
+        let work = work(reply);
         // Both fail only when the worker has ended, which it does when the pool closes.
         handle
             .jobs
-            .send(Job {
-                batch,
-                reply,
-                permit,
-            })
+            .send(Job { work, permit })
             .await
             .map_err(|_ended| CallError::Stopping)?;
         answer.await.unwrap_or(Err(CallError::Stopping))
@@ -298,6 +340,11 @@ impl Shared {
         self.tasks
             .spawn(worker::run(Arc::clone(self), own, receiver, instance));
         Handle { id, jobs }
+    }
+
+    /// A number for an instance that starts.
+    pub(super) fn next_instance(&self) -> u64 {
+        self.instances.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Back to the idle ones.

@@ -6,8 +6,9 @@ use tokio::sync::mpsc;
 
 use super::guest::Batch;
 use super::instance::{Instance, StartFault};
-use super::outcome::{CallError, SendResult};
-use super::pool::{Handle, Job, Shared};
+use super::outcome::{CallError, Flushed, SendResult};
+use super::page::{PageRequest, PageResponse};
+use super::pool::{Handle, Job, Shared, Work};
 
 /// Runs until the pool closes, or until the worker has been idle for long and is not the last.
 pub(super) async fn run(
@@ -16,16 +17,19 @@ pub(super) async fn run(
     mut jobs: mpsc::Receiver<Job>,
     instance: Option<Instance>,
 ) {
-    let mut worker = Worker { shared, instance };
-    while let Some(job) = next_job(&worker.shared, &own, &mut jobs).await {
-        let Job {
-            batch,
-            reply,
-            permit,
-        } = job;
-        let answer = worker.send(&batch).await;
+    let number = shared.next_instance();
+    let mut worker = Worker {
+        shared,
+        instance,
+        number,
+    };
+    while let Some(Job { work, permit }) = next_job(&worker.shared, &own, &mut jobs).await {
         // A caller that has gone away has dropped its interest, not the events.
-        let _ = reply.send(answer);
+        match work {
+            Work::Send(batch, reply) => drop(reply.send(worker.send(&batch).await)),
+            Work::Flush(reply) => drop(reply.send(worker.flush().await)),
+            Work::Render(request, reply) => drop(reply.send(worker.render(&request).await)),
+        }
         worker.renew().await;
         worker.shared.is_idle(&own);
         drop(permit);
@@ -45,6 +49,8 @@ pub(super) async fn retire(exporter: &str, instance: Instance) {
 struct Worker {
     shared: Arc<Shared>,
     instance: Option<Instance>,
+    /// Of the instance, or of the last one.
+    number: u64,
 }
 
 impl Worker {
@@ -52,7 +58,49 @@ impl Worker {
         let instruments = Arc::clone(&self.shared.instruments);
         let instance = self.ready_instance().await?;
         let answer = instance.send(batch, &instruments).await;
-        match &answer {
+        self.judge(&answer);
+        let holder = if self.shared.component.is_stateful() {
+            self.number
+        } else {
+            0
+        };
+        answer.map(|answer| SendResult { holder, ..answer })
+    }
+
+    /// Afterwards the instance of a stateful component may be replaced, for new settings too.
+    async fn flush(&mut self) -> Result<Flushed, CallError> {
+        let Some(instance) = self.instance.as_mut() else {
+            return Ok(Flushed {
+                is_last: true,
+                ..Flushed::default()
+            });
+        };
+        let answer = instance.flush().await;
+        self.judge(&answer);
+        let acknowledged = answer?;
+        let (recycle, generation) = (self.shared.recycle, self.shared.generation());
+        let replaced = self
+            .instance
+            .take_if(|instance| instance.generation != generation || instance.is_spent(&recycle));
+        let is_last = replaced.is_some();
+        if let Some(instance) = replaced {
+            retire(&self.shared.exporter, instance).await;
+        }
+        Ok(Flushed {
+            holder: self.number,
+            acknowledged,
+            is_last,
+        })
+    }
+
+    async fn render(&mut self, request: &PageRequest) -> Result<PageResponse, CallError> {
+        let answer = self.ready_instance().await?.render(request).await;
+        self.judge(&answer);
+        answer?
+    }
+
+    fn judge<T>(&mut self, answer: &Result<T, CallError>) {
+        match answer {
             Ok(_) => self.shared.succeeded(),
             Err(error) => {
                 // Dropped here, with its memory and whatever it was doing.
@@ -60,26 +108,37 @@ impl Worker {
                 self.shared.faulted(error);
             }
         }
-        answer
     }
 
     /// The live instance, or a new one if there is none or the settings have changed.
     async fn ready_instance(&mut self) -> Result<&mut Instance, CallError> {
+        let generation = self.shared.generation();
+        // What a stateful one holds is flushed first.
+        let is_replaceable = !self.shared.component.is_stateful();
         if let Some(instance) = self
             .instance
-            .take_if(|instance| instance.generation != self.shared.generation())
+            .take_if(|instance| is_replaceable && instance.generation != generation)
         {
             retire(&self.shared.exporter, instance).await;
         }
         if self.instance.is_none() {
-            self.instance = Some(start(&self.shared).await?);
+            self.start().await?;
         }
         self.instance.as_mut().ok_or(CallError::Stopping)
+    }
+
+    async fn start(&mut self) -> Result<(), CallError> {
+        self.instance = Some(start(&self.shared).await?);
+        self.number = self.shared.next_instance();
+        Ok(())
     }
 
     /// Replaces a spent instance after the answer is out, so that no call waits for it.
     async fn renew(&mut self) {
         let recycle = self.shared.recycle;
+        if self.shared.component.is_stateful() {
+            return;
+        }
         let Some(instance) = self
             .instance
             .take_if(|instance| instance.is_spent(&recycle))
@@ -89,7 +148,7 @@ impl Worker {
         retire(&self.shared.exporter, instance).await;
         if !self.shared.closing.is_cancelled() {
             // A failure has been counted; the next call tries again.
-            self.instance = start(&self.shared).await.ok();
+            let _ = self.start().await;
         }
     }
 }

@@ -133,6 +133,13 @@ impl Cursor for AnyCursor {
         }
     }
 
+    async fn read(&self, signal: Signal, tokens: &[u64]) -> Result<Vec<BatchItem>, CursorError> {
+        match self {
+            Self::Memory(cursor) => cursor.read(signal, tokens).await,
+            Self::Durable(cursor) => cursor.read(signal, tokens).await,
+        }
+    }
+
     async fn settle(&self, settlement: Settlement) -> Result<(), CursorError> {
         match self {
             Self::Memory(cursor) => cursor.settle(settlement).await,

@@ -308,6 +308,22 @@ impl CursorState {
         items
     }
 
+    /// Taken events, once more. What is not taken is left out.
+    pub(crate) fn read<E: Stored>(
+        &self,
+        log: &Log<E>,
+        signal: Signal,
+        tokens: &[u64],
+    ) -> Vec<(u64, E)> {
+        let taken = &self.readers.get(signal).taken;
+        let read = |&token: &u64| {
+            let sequence = sequence(signal, token).filter(|it| taken.contains(*it))?;
+            log.get(signal, sequence)
+                .map(|event| (token, event.clone()))
+        };
+        tokens.iter().filter_map(read).collect()
+    }
+
     /// The sequence ranges of tokens, if all of them are taken and none is named twice.
     ///
     /// # Errors

@@ -196,6 +196,16 @@ impl Cursor for MemoryCursor {
             .collect())
     }
 
+    async fn read(&self, signal: Signal, tokens: &[u64]) -> Result<Vec<BatchItem>, CursorError> {
+        let mut state = self.shared.lock();
+        let (cursor, log) = state.current(&self.exporter_id, self.generation)?;
+        Ok(cursor
+            .read(log, signal, tokens)
+            .into_iter()
+            .map(|(token, event)| BatchItem { token, event })
+            .collect())
+    }
+
     async fn settle(&self, settlement: Settlement) -> Result<(), CursorError> {
         let mut guard = self.shared.lock();
         let state = &mut *guard;

@@ -28,8 +28,10 @@ pub(super) enum RequestError {
         "the body is larger than {limit_bytes} bytes: send smaller batches or raise receive.max_body_bytes"
     )]
     TooLarge { limit_bytes: usize },
-    #[error("content-encoding `{0}` is not known: send gzip or none")]
+    #[error("content-encoding `{0}` is not known: send gzip, zstd or none")]
     Encoding(String),
+    #[error("content-type `{0}` is not OTLP: send application/x-protobuf or application/json")]
+    ContentType(String),
     #[error("the body came too slowly: no data for {} s, or more than {} s in all", .idle.as_secs(), .total.as_secs())]
     Slow { idle: Duration, total: Duration },
     #[error("the body could not be read: {0}")]
@@ -52,7 +54,7 @@ impl RequestError {
             Self::TooLarge { .. } | Self::Intake(IntakeError::TooLarge { .. }) => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
-            Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Encoding(_) | Self::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Body(_) | Self::Shape(_) => StatusCode::BAD_REQUEST,
             Self::Busy | Self::Intake(IntakeError::Full { .. } | IntakeError::Stopping) => {

@@ -17,6 +17,9 @@ use super::limits::{InflightBytes, Limits, Share};
 /// What is set aside at once for a body whose length is known: a promised length alone should not cost memory.
 const FIRST_CAPACITY_BYTES: usize = 1 << 20;
 
+/// A window of 8 MiB, which RFC 9659 sets as the most on the web: a larger one would cost memory that no limit counts.
+const MAX_ZSTD_WINDOW_LOG: u32 = 23;
+
 /// How much is decompressed before other tasks get their turn.
 const DECODE_STEP_BYTES: usize = 256 << 10;
 
@@ -24,6 +27,7 @@ const DECODE_STEP_BYTES: usize = 256 << 10;
 enum Encoding {
     Identity,
     Gzip,
+    Zstd,
 }
 
 /// Reads and decodes the body. The share is what it holds of the bytes on their way.
@@ -38,10 +42,16 @@ pub(super) async fn read(
     let sent = collect(body, promised_length(headers), limits, inflight, &mut share).await?;
     match encoding {
         Encoding::Identity => Ok((sent, share)),
-        Encoding::Gzip => Ok((
-            decompress(&sent, limits, inflight, &mut share).await?,
-            share,
-        )),
+        Encoding::Gzip => {
+            let decoder = MultiGzDecoder::new(&*sent);
+            let decoded = decompress(decoder, sent.len(), limits, inflight, &mut share).await?;
+            Ok((decoded, share))
+        }
+        Encoding::Zstd => {
+            let decoder = zstd_decoder(&sent).map_err(|error| not_valid(&error))?;
+            let decoded = decompress(decoder, sent.len(), limits, inflight, &mut share).await?;
+            Ok((decoded, share))
+        }
     }
 }
 
@@ -74,6 +84,7 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, RequestError> {
     match name.as_str() {
         "" | "identity" => Ok(Encoding::Identity),
         "gzip" | "x-gzip" => Ok(Encoding::Gzip),
+        "zstd" => Ok(Encoding::Zstd),
         _ => Err(RequestError::Encoding(crate::event::fields::excerpt(&name))),
     }
 }
@@ -124,19 +135,29 @@ async fn collect(
     }
 }
 
+fn zstd_decoder(sent: &[u8]) -> std::io::Result<zstd::Decoder<'_, &[u8]>> {
+    let mut decoder = zstd::Decoder::with_buffer(sent)?;
+    decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
+    Ok(decoder)
+}
+
+fn not_valid(error: &std::io::Error) -> RequestError {
+    RequestError::Body(format!("it is not what its content-encoding says: {error}"))
+}
+
 async fn decompress(
-    sent: &[u8],
+    mut decoder: impl std::io::Read,
+    sent_bytes: usize,
     limits: &Limits,
     inflight: &InflightBytes,
     share: &mut Share,
 ) -> Result<Bytes, RequestError> {
-    let mut decoder = MultiGzDecoder::new(sent);
     let mut decoded: Vec<u8> = Vec::new();
     loop {
         let step = (&mut decoder)
             .take(DECODE_STEP_BYTES as u64)
             .read_to_end(&mut decoded);
-        let step = step.map_err(|error| RequestError::Body(format!("not valid gzip: {error}")))?;
+        let step = step.map_err(|error| not_valid(&error))?;
         if decoded.len() > limits.max_body_bytes {
             return Err(RequestError::TooLarge {
                 limit_bytes: limits.max_body_bytes,
@@ -145,7 +166,7 @@ async fn decompress(
         if step == 0 {
             return Ok(Bytes::from(decoded));
         }
-        if !inflight.grow(share, sent.len() + decoded.len()).await {
+        if !inflight.grow(share, sent_bytes + decoded.len()).await {
             return Err(RequestError::Busy);
         }
         tokio::task::yield_now().await;

@@ -29,6 +29,7 @@ pub mod counts;
 mod events;
 pub mod input;
 pub mod limits;
+mod otlp;
 mod platform;
 mod routes;
 mod server;

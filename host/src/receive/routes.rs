@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::EXPECT;
 use axum::http::{HeaderMap, Method, Request, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
 
 use super::answer::{self, RequestError};
@@ -16,7 +16,8 @@ use super::batch::{Batch, RefusedItem};
 use super::counts::Counts;
 use super::limits::{InflightBytes, Share};
 use super::platform::Target;
-use super::{Accepted, Intake, Settings, body, events, platform};
+use super::{Accepted, Intake, Settings, body, events, otlp, platform};
+use crate::event::fields::FieldError;
 use crate::event::{EventKind, Source};
 
 /// The receivers of one host: what requests share.
@@ -25,6 +26,55 @@ pub struct Receiver<I> {
     settings: Settings,
     inflight: InflightBytes,
     counts: Arc<Counts>,
+}
+
+/// In which form a request brings its events.
+enum Protocol {
+    /// Lines or an array of envelopes.
+    Events,
+    Platform(Target),
+    Otlp(otlp::Request, otlp::Encoding),
+}
+
+impl Protocol {
+    /// Kept with every event as the receiver that it came by.
+    const fn receiver(&self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Platform(_) => "platform",
+            Self::Otlp(..) => "otlp",
+        }
+    }
+
+    fn project_id(&self) -> Option<&str> {
+        match self {
+            Self::Platform(target) => target.project_id.as_deref(),
+            Self::Events | Self::Otlp(..) => None,
+        }
+    }
+
+    /// What a body is about that cannot be read.
+    const fn kind(&self) -> Option<EventKind> {
+        match self {
+            Self::Platform(target) => Some(target.kind),
+            Self::Events | Self::Otlp(..) => None,
+        }
+    }
+
+    async fn read(
+        &self,
+        body: &Bytes,
+        received_at: u64,
+        source: &Arc<Source>,
+    ) -> Result<Batch, FieldError> {
+        match self {
+            Self::Events => events::read(body, received_at, source).await,
+            Self::Platform(target) => platform::read(body, target, received_at, source).await,
+            Self::Otlp(request, encoding) => {
+                otlp::read(body, *request, *encoding, received_at, source).await
+            }
+        }
+    }
 }
 
 impl<I: Intake> Receiver<I> {
@@ -44,6 +94,9 @@ impl<I: Intake> Receiver<I> {
     pub fn router(self, others: Router) -> Router {
         Router::new()
             .route("/v1/events", post(post_events::<I>))
+            .route("/v1/traces", otlp_path::<I>(otlp::Request::Traces))
+            .route("/v1/logs", otlp_path::<I>(otlp::Request::Logs))
+            .route("/v1/metrics", otlp_path::<I>(otlp::Request::Metrics))
             .route(
                 "/healthz",
                 get(|State(it): State<Arc<Self>>| async move {
@@ -69,10 +122,10 @@ impl<I: Intake> Receiver<I> {
     }
 
     /// One request to a receiver.
-    async fn receive(&self, request: Request<Body>, target: Option<Target>) -> Response<Body> {
+    async fn receive(&self, request: Request<Body>, protocol: Protocol) -> Response<Body> {
         self.counts.request();
         let (parts, mut body) = request.into_parts();
-        match self.try_receive(&parts.headers, &mut body, target).await {
+        match self.try_receive(&parts.headers, &mut body, &protocol).await {
             Ok(response) => response,
             Err(error) => {
                 self.counts.refused_request();
@@ -80,7 +133,10 @@ impl<I: Intake> Receiver<I> {
                 if error.is_early() && !parts.headers.contains_key(EXPECT) {
                     body::discard(&mut body, &self.settings.limits).await;
                 }
-                error.response()
+                match protocol {
+                    Protocol::Otlp(_, encoding) => otlp::refused(encoding, &error),
+                    Protocol::Events | Protocol::Platform(_) => error.response(),
+                }
             }
         }
     }
@@ -89,7 +145,7 @@ impl<I: Intake> Receiver<I> {
         &self,
         headers: &HeaderMap,
         body: &mut Body,
-        target: Option<Target>,
+        protocol: &Protocol,
     ) -> Result<Response<Body>, RequestError> {
         if (self.settings.is_loop)(headers) {
             return Err(RequestError::Loop);
@@ -102,32 +158,19 @@ impl<I: Intake> Receiver<I> {
         let (body, share) =
             body::read(body, headers, &self.settings.limits, &self.inflight).await?;
         self.counts.body(body.len());
-        let receiver = if target.is_some() {
-            "platform"
-        } else {
-            "events"
-        };
-        let project_id = target.as_ref().and_then(|target| target.project_id.clone());
         let source = Arc::new(Source {
-            receiver: receiver.to_owned(),
-            project_id,
+            receiver: protocol.receiver().to_owned(),
+            project_id: protocol.project_id().map(str::to_owned),
             token_label,
         });
         let received_at = (self.settings.clock)();
-        let read = match &target {
-            Some(target) => platform::read(&body, target, received_at, &source).await,
-            None => events::read(&body, received_at, &source).await,
-        };
-        match read {
-            Ok(batch) => self.hand_over(batch, received_at, source, share).await,
+        match protocol.read(&body, received_at, &source).await {
+            Ok(batch) => {
+                self.hand_over(batch, received_at, source, share, protocol)
+                    .await
+            }
             Err(error) => {
-                self.keep_unreadable(
-                    error.clone(),
-                    &body,
-                    target.map(|target| target.kind),
-                    received_at,
-                    &source,
-                );
+                self.keep_unreadable(error.clone(), &body, protocol.kind(), received_at, &source);
                 Err(RequestError::Shape(error))
             }
         }
@@ -140,6 +183,7 @@ impl<I: Intake> Receiver<I> {
         received_at: u64,
         source: Arc<Source>,
         share: Share,
+        protocol: &Protocol,
     ) -> Result<Response<Body>, RequestError> {
         let Batch {
             events,
@@ -159,7 +203,14 @@ impl<I: Intake> Receiver<I> {
         }
         let reports = drop_reports.len() as u64;
         let max_rejected = self.settings.limits.max_rejected_in_answer;
-        let response = answer::taken(accepted, reports, &refused, refused_total, max_rejected);
+        let response = match *protocol {
+            Protocol::Otlp(request, encoding) => {
+                otlp::taken(request, encoding, &refused, refused_total)
+            }
+            Protocol::Events | Protocol::Platform(_) => {
+                answer::taken(accepted, reports, &refused, refused_total, max_rejected)
+            }
+        };
         if refused_total > 0 {
             tracing::debug!(refused_total, receiver = %source.receiver, "Items refused.");
             let not_kept = refused_total.saturating_sub(refused.len() as u64);
@@ -173,7 +224,7 @@ impl<I: Intake> Receiver<I> {
 
     fn keep_unreadable(
         &self,
-        error: crate::event::fields::FieldError,
+        error: FieldError,
         body: &Bytes,
         kind: Option<EventKind>,
         received_at: u64,
@@ -190,7 +241,22 @@ async fn post_events<I: Intake>(
     State(receiver): State<Arc<Receiver<I>>>,
     request: Request<Body>,
 ) -> Response<Body> {
-    receiver.receive(request, None).await
+    receiver.receive(request, Protocol::Events).await
+}
+
+fn otlp_path<I: Intake>(kind: otlp::Request) -> MethodRouter<Arc<Receiver<I>>> {
+    post(
+        async move |State(receiver): State<Arc<Receiver<I>>>, request: Request<Body>| {
+            match otlp::Encoding::of(request.headers()) {
+                Ok(encoding) => {
+                    receiver
+                        .receive(request, Protocol::Otlp(kind, encoding))
+                        .await
+                }
+                Err(media_type) => RequestError::ContentType(media_type).response(),
+            }
+        },
+    )
 }
 
 /// The platform's paths have any prefix, which no route pattern can say.
@@ -201,6 +267,6 @@ async fn publish_or_nothing<I: Intake>(
     match platform::target(request.uri().path()) {
         None => answer::no_such_path(),
         Some(_) if request.method() != Method::POST => answer::post_only(),
-        Some(target) => receiver.receive(request, Some(target)).await,
+        Some(target) => receiver.receive(request, Protocol::Platform(target)).await,
     }
 }

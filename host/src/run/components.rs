@@ -217,7 +217,7 @@ fn facts(file: &Path, component: &Component) -> ComponentFacts {
             grouping: description.grouping,
             idempotent: description.idempotent.iter().collect(),
             flush_interval: description.flush_interval,
-            serves_page: false,
+            serves_page: component.serves_page(),
         },
     }
 }

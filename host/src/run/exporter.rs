@@ -15,7 +15,7 @@ use crate::deliver::Delivery;
 use crate::deliver::backoff::Backoff;
 use crate::deliver::batch::BatchLimits;
 use crate::deliver::classify::{OnUnknown, Policy};
-use crate::deliver::settings::ExporterSettings;
+use crate::deliver::settings::{ExporterSettings, HoldingSettings};
 use crate::event::instrument::{Instruments, Override};
 use crate::http::grant::{self, GrantError, HostRequest};
 use crate::http::hop::HopTrail;
@@ -292,6 +292,8 @@ fn delivery_settings(
         },
         idempotent: description.idempotent,
         stop_grace: STOP_GRACE,
+        grouping: description.grouping,
+        holding: description.flush_interval.map(HoldingSettings::new),
         ..ExporterSettings::default()
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod components;
 mod exporter;
+mod exporter_pages;
 mod intake;
 mod pages;
 pub mod queue;
@@ -19,7 +20,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::HeaderMap;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -29,7 +29,7 @@ use tracing::{info, warn};
 
 use crate::config::select::Planned;
 use crate::config::{Config, ExporterId, HttpReceiver};
-use crate::deliver::Delivery;
+use crate::deliver::{Delivery, Statuses};
 use crate::event::signal_set::SignalSet;
 use crate::event::span_phases::SpanPhases;
 use crate::http::hop::{HOP_HEADER, HopTrail};
@@ -47,6 +47,7 @@ pub use exporter::StartError;
 pub use intake::QueueIntake;
 pub use refused::Refused;
 
+use intake::Appends;
 use pages::Pages;
 
 /// How long a host that is told to stop goes on delivering what it has. The whole stop is to end within 5 s.
@@ -72,6 +73,8 @@ pub struct Host {
     exporters: exporter::Shared,
     refused: Arc<Refused>,
     counts: Arc<Counts>,
+    appends: Arc<Appends>,
+    statuses: Statuses,
     started: Instant,
 }
 
@@ -112,11 +115,13 @@ impl Host {
         let refused = Arc::new(Refused::new(&queue));
         Ok(Self {
             queue,
+            statuses: delivery.watch(),
             delivery: Arc::new(Mutex::new(delivery)),
             pools: Arc::new(RwLock::new(pools)),
             exporters: shared,
             refused,
             counts: Arc::new(Counts::default()),
+            appends: Arc::default(),
             started: Instant::now(),
         })
     }
@@ -184,9 +189,10 @@ impl Host {
         let hops = Arc::clone(&self.exporters.hops);
         let pages = Pages::new(
             self.queue.clone(),
-            Arc::clone(&self.delivery),
+            self.statuses.clone(),
             Arc::clone(&self.pools),
             Arc::clone(&self.counts),
+            Arc::clone(&self.appends),
         );
         let settings = receive::Settings {
             limits: limits.clone(),
@@ -197,8 +203,8 @@ impl Host {
             clock: receive::system_clock,
         };
         let receiver = Receiver::new(self.intake(), settings, Arc::clone(&self.counts));
-        let closed =
-            receive::serve(listener, receiver.router(Router::new()), &limits, shutdown).await;
+        let router = receiver.router(exporter_pages::router(Arc::clone(&self.pools)));
+        let closed = receive::serve(listener, router, &limits, shutdown).await;
         if closed.cut > 0 {
             warn!(
                 connections = closed.cut,
@@ -210,7 +216,10 @@ impl Host {
     /// What receivers and readers hand events to.
     #[must_use]
     pub fn intake(&self) -> QueueIntake {
-        QueueIntake(self.queue.clone())
+        QueueIntake {
+            queue: self.queue.clone(),
+            appends: Arc::clone(&self.appends),
+        }
     }
 
     /// Where refused items of an input go.
@@ -223,6 +232,15 @@ impl Host {
     pub async fn drain(&self, until: Instant) -> Vec<String> {
         self.queue.close();
         self.delivery.lock().await.drain(until).await
+    }
+
+    /// The same before the host stops: what the queue keeps and cannot be delivered whole, stays.
+    pub async fn wind_down(&self, until: Instant) -> Vec<String> {
+        if !self.queue.is_durable() {
+            return self.drain(until).await;
+        }
+        self.queue.close();
+        self.delivery.lock().await.wind_down(until).await
     }
 
     /// Events with a fate, and events that wait, over all exporters.

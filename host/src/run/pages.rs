@@ -5,11 +5,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::intake::Appends;
 use super::{Pools, report};
-use crate::deliver::Delivery;
+use crate::deliver::Statuses;
 use crate::deliver::status::{State, Status};
 use crate::event::Signal;
 use crate::plugin::{Pool, PoolState};
@@ -22,43 +22,50 @@ use crate::telemetry::prometheus::{
     prometheus_text,
 };
 
-/// How long an exporter may have work and make no progress before the host says that it is not ready.
+/// How long a stage may have work and make no progress before the host says that it is not ready.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads what the rooms show of themselves.
 pub(super) struct Pages {
     queue: AnyQueue,
-    delivery: Arc<Mutex<Delivery>>,
+    statuses: Statuses,
     pools: Arc<Pools>,
     counts: Arc<Counts>,
+    appends: Arc<Appends>,
     start_time_seconds: f64,
 }
 
 impl Pages {
     pub(super) fn new(
         queue: AnyQueue,
-        delivery: Arc<Mutex<Delivery>>,
+        statuses: Statuses,
         pools: Arc<Pools>,
         counts: Arc<Counts>,
+        appends: Arc<Appends>,
     ) -> Self {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Self {
             queue,
-            delivery,
+            statuses,
             pools,
             counts,
+            appends,
             start_time_seconds: now.as_secs_f64(),
         }
     }
 
-    /// Empty while the host stops, which holds the lock until the end.
-    fn statuses(&self) -> BTreeMap<String, Status> {
-        self.delivery
-            .try_lock()
-            .map(|delivery| delivery.statuses())
-            .unwrap_or_default()
+    /// Why the queue does not take or write events; `None` when all is well.
+    fn queue_trouble(&self, now: Instant) -> Option<String> {
+        let stalled = || {
+            let stalled = self.appends.stalled_for(now)?;
+            let seconds = stalled.as_secs();
+            (stalled >= PATIENCE).then(|| {
+                format!("no group of events that receivers handed over was written for {seconds} s")
+            })
+        };
+        self.queue.broken().or_else(stalled)
     }
 }
 
@@ -73,7 +80,7 @@ impl PageSource for Pages {
 
     fn ready(&self) -> Page {
         let now = Instant::now();
-        let statuses = self.statuses();
+        let statuses = self.statuses.now();
         let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
         let reasons: BTreeMap<&String, String> = statuses
             .iter()
@@ -83,10 +90,10 @@ impl PageSource for Pages {
             .iter()
             .map(|(id, status)| (id, status.state.name()))
             .collect();
-        let broken = self.queue.broken();
-        let is_ready = reasons.is_empty() && !statuses.is_empty() && broken.is_none();
+        let queue = self.queue_trouble(now);
+        let is_ready = reasons.is_empty() && !statuses.is_empty() && queue.is_none();
         let body = json!({
-            "ready": is_ready, "exporters": states, "reasons": reasons, "queue": broken,
+            "ready": is_ready, "exporters": states, "reasons": reasons, "queue": queue,
         });
         let status = if is_ready { 200 } else { 503 };
         Page {
@@ -98,7 +105,7 @@ impl PageSource for Pages {
 
     fn metrics(&self) -> Page {
         let queue = self.queue.report();
-        let statuses = self.statuses();
+        let statuses = self.statuses.now();
         let snapshot = Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             start_time_seconds: self.start_time_seconds,
@@ -125,6 +132,7 @@ fn not_ready(status: &Status, pool: Option<&Pool>, now: Instant) -> Option<Strin
         State::Paused { reason } | State::Failed { reason } => {
             Some(format!("{}: {reason}", status.state.name()))
         }
+        State::Stopping | State::Stopped => Some(status.state.name().to_owned()),
         state if status.is_stuck(PATIENCE, now) => Some(format!("{}: {last_error}", state.name())),
         _ => None,
     }
@@ -172,4 +180,45 @@ fn exporters(
         .iter()
         .map(|(id, cursor)| (id.clone(), snapshot(id, cursor)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(state: State, has_work: bool, age: Duration) -> Status {
+        let mut status = Status::new(Instant::now() - age);
+        status.state = state;
+        status.has_work = has_work;
+        status.last_error = Some("503".into());
+        status
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn exporter_is_not_ready_when_it_has_work_and_no_progress_or_does_not_run() {
+        tokio::time::advance(60 * PATIENCE).await;
+        let now = Instant::now();
+        let reason = |state, has_work, age| not_ready(&status(state, has_work, age), None, now);
+        let retrying = || State::Retrying { since: now };
+        assert_eq!(reason(State::Running, false, 10 * PATIENCE), None);
+        assert_eq!(reason(retrying(), true, PATIENCE / 2), None);
+        assert_eq!(
+            reason(retrying(), true, PATIENCE),
+            Some("retrying: 503".to_owned())
+        );
+        let overfull = State::Overfull { events: 1 };
+        assert_eq!(
+            reason(overfull, true, PATIENCE),
+            Some("holding too much: 503".to_owned())
+        );
+        let why = || "no".into();
+        for (state, text) in [
+            (State::Paused { reason: why() }, "paused: no"),
+            (State::Failed { reason: why() }, "failed: no"),
+            (State::Stopping, "stopping"),
+            (State::Stopped, "stopped"),
+        ] {
+            assert_eq!(reason(state, false, Duration::ZERO), Some(text.to_owned()));
+        }
+    }
 }

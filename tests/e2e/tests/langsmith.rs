@@ -6,7 +6,7 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use e2e::{Config, accounts, recorded_events, run_with_input};
+use e2e::{Config, accounts, recorded_events, run, run_with_input};
 use kit::accounts::Account;
 use kit::backend::langsmith::{FEEDBACK, FORMS, LangSmith, RUN, VERDICT};
 use kit::backend::{Backend, Behaviour, Which};
@@ -115,6 +115,70 @@ async fn children_that_end_before_their_parents_hang_below_them() -> anyhow::Res
             .count(),
         2
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trace_in_pieces_arrives_whole_and_a_late_span_in_its_place() -> anyhow::Result<()> {
+    let backend = Backend::start(LangSmith::default()).await?;
+    let host = run(&config(&backend)?)?.start().await?;
+    let child = [generation(1, 3, Some(2))];
+    let parents = [
+        span(1, 2, Some(1), "tool_call"),
+        span(1, 1, None, "agent_run"),
+    ];
+    host.send_events(ndjson(&child)).await?;
+    host.send_events(ndjson(&parents)).await?;
+    backend.wait_for_stored(RUN, 3).await?;
+    assert_eq!(backend.requests_to(FORMS).len(), 1, "all in one request");
+    let order_of = |name: &str| {
+        let runs = backend.stored(RUN);
+        let run = runs.iter().find(|run| run.value["name"] == name).unwrap();
+        run.value["dotted_order"].as_str().unwrap().to_owned()
+    };
+    let tool = order_of("tool_call 2");
+    assert!(tool.starts_with(&order_of("agent_run 1")), "{tool}");
+    assert!(order_of("model_generation 3").starts_with(&tool));
+    host.send_events(ndjson(&[span(1, 4, Some(2), "tool_call")]))
+        .await?;
+    backend.wait_for_stored(RUN, 4).await?;
+    let late = order_of("tool_call 4");
+    assert!(late.starts_with(&tool), "{late} is not below {tool}");
+    let finished = host.terminate().await?;
+    finished.expect_code(0)?;
+    let account = accounts(&finished)?.of("langsmith", "traces")?;
+    assert_eq!(account, Account::delivered(4));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trace_is_put_together_across_a_restart() -> anyhow::Result<()> {
+    let data = tempfile::tempdir()?;
+    let backend = Backend::start(LangSmith::default()).await?;
+    let start = async || {
+        let command = run(&config(&backend)?)?.arg("--data-dir");
+        command.arg(data.path().as_os_str()).start().await
+    };
+    let first = start().await?;
+    first
+        .send_events(ndjson(&[generation(1, 3, Some(2))]))
+        .await?;
+    let finished = first.terminate().await?;
+    finished.expect_code(3)?;
+    assert_eq!(accounts(&finished)?.of("langsmith", "traces")?.queued, 1);
+    assert!(backend.stored(RUN).is_empty(), "it waits for its parents");
+    let second = start().await?;
+    let parents = [
+        span(1, 2, Some(1), "tool_call"),
+        span(1, 1, None, "agent_run"),
+    ];
+    second.send_events(ndjson(&parents)).await?;
+    backend.wait_for_stored(RUN, 3).await?;
+    assert_eq!(backend.requests_to(FORMS).len(), 1, "all in one request");
+    let finished = second.terminate().await?;
+    finished.expect_code(0)?;
+    let account = accounts(&finished)?.of("langsmith", "traces")?;
+    assert_eq!(account, Account::delivered(3));
     Ok(())
 }
 

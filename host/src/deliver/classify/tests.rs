@@ -31,6 +31,7 @@ fn attempt(items: &[BatchItem]) -> Attempt<'_> {
         retrying_for: Duration::ZERO,
         is_idempotent: true,
         others_delivered: false,
+        may_hold: false,
     }
 }
 
@@ -39,6 +40,7 @@ fn outcome(outcome: SendOutcome) -> Result<SendResult, CallError> {
         outcome,
         not_before: None,
         has_unknown_outcome: false,
+        holder: 0,
     })
 }
 
@@ -101,6 +103,7 @@ fn rate_limit_is_not_a_failure_of_the_exporter() {
         outcome: SendOutcome::AllItems(ItemResult::Retry("429".into())),
         not_before,
         has_unknown_outcome: false,
+        holder: 0,
     };
     let plan = plan(1, Ok(result));
     assert_eq!(
@@ -252,6 +255,7 @@ fn lone_faulting_event_is_dead_only_when_others_get_through() {
     let plan = classify(
         &Attempt {
             others_delivered: true,
+            may_hold: false,
             ..lone
         },
         fault(),
@@ -265,6 +269,7 @@ fn lone_faulting_event_is_dead_only_when_others_get_through() {
     let young = Attempt {
         faults: 1,
         others_delivered: true,
+        may_hold: false,
         ..attempt(&items)
     };
     assert!(
@@ -349,6 +354,7 @@ fn only_what_a_component_wants_sent_again_has_an_unknown_outcome() {
             outcome,
             not_before: None,
             has_unknown_outcome,
+            holder: 0,
         };
         classify(&attempt, Ok(result), policy)
     };

@@ -14,6 +14,7 @@ use crate::deliver::jobs::Job;
 use crate::deliver::source::{Cursor, CursorError, Fate, Settlement};
 use crate::deliver::status::State;
 use crate::event::Signal;
+use crate::event::per_signal::PerSignal;
 use crate::plugin::guest::Guest;
 use crate::plugin::outcome::{CallError, NotBefore, SendResult};
 
@@ -32,8 +33,12 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
                     self.called(call, result);
                 }
             }
+            Ok((_, Done::Flushed(result))) => self.flushed(result),
             Ok((_, Done::Settled(Ok(())))) => self.status.last_progress = Instant::now(),
-            Ok((_, Done::Settled(Err(error)))) => self.queue_trouble(&error)?,
+            Ok((_, Done::Released(Ok(())))) => {}
+            Ok((_, Done::Settled(Err(error)) | Done::Released(Err(error)))) => {
+                self.queue_trouble(&error)?;
+            }
             Err(ended) => match self.calls.remove(&ended.id()) {
                 Some(call) if ended.is_panic() => {
                     error!(exporter = %self.exporter, error = %ended, "A call ended in a panic of the host.");
@@ -48,6 +53,10 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
                     self.status.counts.unknown_outcomes += 1;
                     self.jobs.push(call.job, &self.settings.batch);
                 }
+                None if self.is_flush(ended.id()) => {
+                    let why = "the host's side of the flush was cut off".to_owned();
+                    self.flushed(Err(CallError::Trap(why)));
+                }
                 None => {
                     debug!(exporter = %self.exporter, error = %ended, "A settlement was cut off.")
                 }
@@ -58,8 +67,12 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
 
     fn called(&mut self, call: Call, result: Result<SendResult, CallError>) {
         let now = Instant::now();
+        self.empty_until = PerSignal::default();
         let Call {
-            mut job, is_probe, ..
+            mut job,
+            is_probe,
+            began,
+            ..
         } = call;
         let signal = job.signal;
         let deliveries = *self.deliveries.get(signal);
@@ -72,6 +85,15 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
                 .map_or(Duration::ZERO, |since| now.duration_since(since)),
             is_idempotent: self.settings.idempotent.contains(signal),
             others_delivered: deliveries > job.deliveries_before_fault,
+            may_hold: self.flushing.is_some(),
+        };
+        let holder = match &result {
+            Ok(answer) => answer.holder,
+            Err(CallError::Stopping) => 0,
+            Err(_) => {
+                self.lose_held();
+                0
+            }
         };
         let plan = classify(&attempt, result, self.settings.policy);
         if job.faults == 0 {
@@ -82,10 +104,15 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             .settled
             .iter()
             .any(|(_, fate)| *fate == Fate::Delivered)
+            || !plan.held.is_empty()
         {
             *self.deliveries.get_mut(signal) += 1;
         }
+        if holder > 0 {
+            self.hold(&job, &plan.held, holder);
+        }
         self.note_not_before(signal, plan.not_before, now);
+        self.note_pressure(&plan, began, now);
         for rest in plan.rest {
             self.keep(&job, rest, now);
         }
@@ -95,7 +122,8 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         {
             self.recover(now);
         }
-        if plan.verdict == Verdict::Answered {
+        let is_progress = !plan.settled.is_empty() || !self.is_flush_failing();
+        if plan.verdict == Verdict::Answered && is_progress {
             self.status.last_progress = now;
         }
         self.settle(Settlement {
@@ -107,7 +135,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
     fn count(&mut self, plan: &Plan) {
         let counts = &mut self.status.counts;
         counts.calls += 1;
-        counts.fruitless += u64::from(plan.settled.is_empty());
+        counts.fruitless += u64::from(plan.settled.is_empty() && plan.held.is_empty());
         counts.unknown_outcomes += u64::from(plan.is_unknown);
         counts.faults += u64::from(plan.is_fault);
         counts.splits += u64::from(plan.settled.is_empty() && plan.rest.len() > 1);
@@ -141,6 +169,16 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         }
     }
 
+    /// A backend that asks for time or does not answer is asked less at once; one that takes batches, more.
+    fn note_pressure(&mut self, plan: &Plan, began: Instant, now: Instant) {
+        let is_put_off = matches!(plan.verdict, Verdict::Failing | Verdict::Delayed);
+        if plan.not_before.is_some() || (is_put_off && !plan.is_fault) {
+            self.gate.narrow(began, now);
+        } else if plan.verdict == Verdict::Answered {
+            self.gate.widen();
+        }
+    }
+
     /// Keeps what is to be tried again.
     fn keep(&mut self, job: &Job, rest: Rest, now: Instant) {
         let mut again = Job {
@@ -149,8 +187,9 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             due: now,
             ..job.clone()
         };
-        again.is_mergeable =
-            rest.when == When::LaterMerged || (job.is_mergeable && rest.when == When::Later);
+        // Merged batches are in the order of tokens, which is not that of whole traces.
+        again.is_mergeable = job.shape.is_none()
+            && (rest.when == When::LaterMerged || (job.is_mergeable && rest.when == When::Later));
         match rest.when {
             When::Unchanged => again.failing_since = None,
             When::AtOnce => {
@@ -168,7 +207,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
     }
 
     /// What waits for another try need not wait for long any more.
-    fn recover(&mut self, now: Instant) {
+    pub(super) fn recover(&mut self, now: Instant) {
         for job in self.jobs.iter_mut() {
             job.due = job
                 .due
@@ -176,7 +215,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         }
     }
 
-    fn settle(&mut self, settlement: Settlement) {
+    pub(super) fn settle(&mut self, settlement: Settlement) {
         if settlement.parts.is_empty() {
             return;
         }
@@ -200,6 +239,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         match error {
             CursorError::Superseded { .. } => {
                 info!(exporter = %self.exporter, "The cursor was taken over.");
+                self.is_superseded = true;
                 Err(State::Stopped)
             }
             CursorError::Store { .. } => {

@@ -10,7 +10,11 @@ use crate::plugin::outcome::NotBefore;
 use tokio::time::sleep;
 
 mod fake;
+mod holding;
 mod isolation;
+mod ordered;
 mod outcomes;
+mod pressure;
 mod random;
 mod stopping;
+mod whole_traces;

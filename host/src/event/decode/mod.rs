@@ -54,6 +54,7 @@
 //! A record nests at most [`super::fields::MAX_DEPTH`] levels. Its length is the receiver's concern.
 
 mod context;
+mod conventions;
 mod log;
 mod metric;
 mod opinion;
@@ -127,6 +128,7 @@ pub fn record_with<'a>(
 pub fn span(kind: EventKind, text: &str) -> Result<Span<'_>, FieldError> {
     let mut span = whole::<span::SpanFields<'_>>(text)?.finish(kind)?;
     span.model = span.attributes.as_ref().and_then(view::model_call);
+    conventions::complete(&mut span);
     context::complete_resource(&mut span.resource, span.metadata.as_ref(), None);
     Ok(span)
 }

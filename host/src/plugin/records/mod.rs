@@ -24,7 +24,7 @@ pub(super) use feedback::feedback_batch;
 pub(super) use logs::log_batch;
 pub(super) use metrics::metric_batch;
 pub(super) use scores::score_batch;
-pub(super) use spans::span_batch;
+pub(super) use spans::{ancestors, span_batch};
 
 /// Numbers equal values in the order of their first appearance.
 struct Distinct<'a, T> {

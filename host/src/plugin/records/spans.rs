@@ -7,6 +7,7 @@ use crate::event::records::{
     ErrorInfo, ModelCall, OtelSpan, Scope, Span, SpanKind, SpanPhase, StatusCode, Usage,
 };
 use crate::plugin::bindings::types as wit;
+use crate::plugin::guest::SpanAncestor;
 
 /// The batch as the guest receives it; `tokens` has one number a span.
 pub(in crate::plugin) fn span_batch<'a>(
@@ -33,6 +34,24 @@ pub(in crate::plugin) fn span_batch<'a>(
         resources: resources(arena, &resource_numbers),
         scopes: scopes(arena, &scope_numbers),
         ancestors: &[],
+    }
+}
+
+/// What goes with the batch of spans that are late.
+pub(in crate::plugin) fn ancestors<'a>(
+    arena: &'a Bump,
+    ancestors: &'a [SpanAncestor],
+) -> &'a [wit::SpanAncestor<'a>] {
+    arena.alloc_slice_fill_iter(ancestors.iter().map(lower_ancestor))
+}
+
+fn lower_ancestor(ancestor: &SpanAncestor) -> wit::SpanAncestor<'_> {
+    wit::SpanAncestor {
+        trace_id: &ancestor.trace_id,
+        span_id: &ancestor.span_id,
+        parent_span_id: ancestor.parent_span_id.as_deref(),
+        name: &ancestor.name,
+        start_time: ancestor.start_time,
     }
 }
 

@@ -240,15 +240,6 @@ async fn foreign_imports_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn parts_of_the_contract_that_are_not_implemented_are_refused_by_name() {
-    let page = refusal(&plain("include metrics-exporter; include page-exporter;")).await;
-    assert!(
-        page.contains("the export `page`, which this version of the host does not implement yet"),
-        "{page}"
-    );
-}
-
-#[tokio::test]
 async fn files_that_are_no_components_are_told_apart() {
     let core_module = b"\0asm\x01\0\0\0";
     assert!(

@@ -15,6 +15,15 @@ pub(super) fn misbehaving() -> PathBuf {
     PATH.get_or_init(|| build("misbehaving-guest")).clone()
 }
 
+/// The path of `tests/guests/keeper` as a component.
+///
+/// # Panics
+/// As [`misbehaving`].
+pub(super) fn keeper() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| build("keeper-guest")).clone()
+}
+
 fn build(package: &str) -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let target_dir = target_dir();

@@ -7,6 +7,7 @@ mod dummies;
 mod faults;
 mod guest_build;
 mod pool;
+mod stateful;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -69,19 +70,25 @@ pub(super) fn engine(cache_dir: Option<&Path>) -> Engine {
 /// The misbehaving component, loaded once for all tests.
 pub(super) fn misbehaving() -> Arc<Component> {
     static COMPONENT: OnceLock<Arc<Component>> = OnceLock::new();
-    let component = COMPONENT.get_or_init(|| {
-        // On a thread of its own, since the tests that ask are inside runtimes with paused clocks.
-        let load = || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            let path = guest_build::misbehaving();
-            runtime.block_on(engine(None).load(&path, |_| {})).unwrap()
-        };
-        std::thread::scope(|scope| scope.spawn(load).join().unwrap())
-    });
-    Arc::clone(component)
+    Arc::clone(COMPONENT.get_or_init(|| load(&guest_build::misbehaving())))
+}
+
+/// The stateful component, loaded once for all tests.
+pub(super) fn keeper() -> Arc<Component> {
+    static COMPONENT: OnceLock<Arc<Component>> = OnceLock::new();
+    Arc::clone(COMPONENT.get_or_init(|| load(&guest_build::keeper())))
+}
+
+/// On a thread of its own, since the tests that ask are inside runtimes with paused clocks.
+fn load(path: &Path) -> Arc<Component> {
+    let load = || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(engine(None).load(path, |_| {})).unwrap()
+    };
+    std::thread::scope(|scope| scope.spawn(load).join().unwrap())
 }
 
 pub(super) fn guest_settings(settings_json: &str, backend: FakeBackend) -> GuestSettings {
@@ -135,6 +142,7 @@ pub(super) fn batch(signal: Signal, events: impl IntoIterator<Item = Arc<Event>>
     Batch {
         signal,
         items: items.collect(),
+        ancestors: Arc::default(),
     }
 }
 
@@ -155,4 +163,5 @@ pub(super) const DELIVERED: SendResult = SendResult {
     outcome: SendOutcome::AllItems(ItemResult::Delivered),
     not_before: None,
     has_unknown_outcome: false,
+    holder: 0,
 };

@@ -10,7 +10,7 @@ use super::{
     pool_settings, span_event, told,
 };
 use crate::event::{EventKind, Signal};
-use crate::plugin::guest::Guest;
+use crate::plugin::guest::{Batch, Guest, SpanAncestor};
 use crate::plugin::imports::HostState;
 use crate::plugin::outcome::{CallError, ItemResult, SendOutcome};
 use crate::plugin::{Output, OutputTarget, Pool, PoolSettings, RecyclePolicy, StartError};
@@ -22,6 +22,28 @@ async fn a_batch_arrives_as_it_was_received() {
         "4cdc4db2c6dcc0694acd43abc49c8214",
         "start-time: 1772600767000000000",
     ] {
+        assert!(echo.contains(part), "{part} in {echo}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ancestors_arrive_beside_the_spans() {
+    let ancestor = SpanAncestor {
+        trace_id: "4cdc4db2c6dcc0694acd43abc49c8214".into(),
+        span_id: "00000000000000aa".into(),
+        parent_span_id: Some("00000000000000bb".into()),
+        name: "the root's child".into(),
+        start_time: 1_772_600_000_000_000_000,
+    };
+    let batch = Batch {
+        ancestors: Arc::new([ancestor]),
+        ..batch(Signal::Traces, [span_event("ancestors")])
+    };
+    let outcome = pool().await.send(batch).await.unwrap().outcome;
+    let SendOutcome::AllItems(ItemResult::Skipped(echo)) = outcome else {
+        panic!("{outcome:?}")
+    };
+    for part in ["SpanAncestor {", "the root's child", "1772600000000000000"] {
         assert!(echo.contains(part), "{part} in {echo}");
     }
 }

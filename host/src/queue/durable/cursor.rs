@@ -18,11 +18,23 @@ enum Read {
     Corrupt(u64),
 }
 
+/// Segments by number.
+type Segments = std::collections::BTreeMap<u32, Segment>;
+
+/// The segments that hold what is not in memory. Held open, so that it can be read when it is moved aside meanwhile.
+fn segments_of(items: &[(u64, Place)], all: &Segments) -> Segments {
+    let uncached = items.iter().filter(|(_, place)| place.cached.is_none());
+    let numbers: std::collections::BTreeSet<u32> =
+        uncached.map(|(_, place)| place.segment).collect();
+    let segments = numbers.into_iter().filter_map(|number| {
+        let segment = all.get(&number)?;
+        Some((number, segment.clone()))
+    });
+    segments.collect()
+}
+
 /// Reads what is not in memory; places that follow each other in a segment at once.
-fn read_items(
-    items: Vec<(u64, Place)>,
-    segments: &std::collections::BTreeMap<u32, Segment>,
-) -> Result<Vec<Read>, String> {
+fn read_items(items: Vec<(u64, Place)>, segments: &Segments) -> Result<Vec<Read>, String> {
     let mut read = Vec::with_capacity(items.len());
     let mut known = Arc::default();
     let mut chunk: Option<(u32, u32, Bytes)> = None;
@@ -86,6 +98,35 @@ impl DurableCursor {
         }
     }
 
+    /// Reads taken events; what cannot be read is counted as lost.
+    async fn fetch(
+        &self,
+        signal: Signal,
+        items: Vec<(u64, Place)>,
+        segments: Segments,
+    ) -> Result<Vec<BatchItem>, CursorError> {
+        let read = if segments.is_empty() {
+            read_items(items, &segments)
+        } else {
+            let reading = tokio::task::spawn_blocking(move || read_items(items, &segments));
+            reading
+                .await
+                .unwrap_or_else(|_| Err("a read was cut off".to_owned()))
+        };
+        let read = read.map_err(|cause| self.failed(cause))?;
+        let (mut items, mut lost) = (Vec::with_capacity(read.len()), Vec::new());
+        for one in read {
+            match one {
+                Read::Event(item) => items.push(item),
+                Read::Corrupt(token) => lost.push(token),
+            }
+        }
+        if !lost.is_empty() {
+            self.count_lost(signal, lost).await?;
+        }
+        Ok(items)
+    }
+
     async fn count_lost(&self, signal: Signal, tokens: Vec<u64>) -> Result<(), CursorError> {
         let (reply, answer) = oneshot::channel();
         let task = move |writer: &mut Writer| {
@@ -130,44 +171,28 @@ impl Cursor for DurableCursor {
             let mut state = self.inner.lock();
             let (cursor, log) = state.core.current(&self.exporter_id, self.generation)?;
             let items = cursor.take(log, signal, limits);
-            // Held open, so that they can be read when they are moved aside meanwhile.
-            let uncached = items.iter().filter(|(_, place)| place.cached.is_none());
-            let numbers: std::collections::BTreeSet<u32> =
-                uncached.map(|(_, place)| place.segment).collect();
-            let segments = numbers.into_iter().filter_map(|number| {
-                let segment = state.segments.get(&number)?;
-                Some((number, segment.clone()))
-            });
-            let segments: std::collections::BTreeMap<_, _> = segments.collect();
+            let segments = segments_of(&items, &state.segments);
             (items, segments)
         };
         let tokens = Tokens::runs(items.iter().map(|(token, _)| *token));
-        let read = if segments.is_empty() {
-            read_items(items, &segments)
-        } else {
-            let reading = tokio::task::spawn_blocking(move || read_items(items, &segments));
-            reading
-                .await
-                .unwrap_or_else(|_| Err("a read was cut off".to_owned()))
-        };
-        let read = match read {
-            Ok(read) => read,
-            Err(cause) => {
+        match self.fetch(signal, items, segments).await {
+            Err(error @ CursorError::Store { .. }) => {
                 self.release(signal, tokens).await?;
-                return Err(self.failed(cause));
+                Err(error)
             }
+            fetched => fetched,
+        }
+    }
+
+    async fn read(&self, signal: Signal, tokens: &[u64]) -> Result<Vec<BatchItem>, CursorError> {
+        let (items, segments) = {
+            let mut state = self.inner.lock();
+            let (cursor, log) = state.core.current(&self.exporter_id, self.generation)?;
+            let items = cursor.read(log, signal, tokens);
+            let segments = segments_of(&items, &state.segments);
+            (items, segments)
         };
-        let (mut items, mut lost) = (Vec::with_capacity(read.len()), Vec::new());
-        for one in read {
-            match one {
-                Read::Event(item) => items.push(item),
-                Read::Corrupt(token) => lost.push(token),
-            }
-        }
-        if !lost.is_empty() {
-            self.count_lost(signal, lost).await?;
-        }
-        Ok(items)
+        self.fetch(signal, items, segments).await
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<(), CursorError> {

@@ -113,9 +113,28 @@ pub(super) fn open(
     let (commands, receiver) = mpsc::channel();
     std::thread::Builder::new()
         .name("queue-writer".to_owned())
-        .spawn(move || writer.run(&receiver))
+        .spawn({
+            let death = Death(Arc::clone(&inner));
+            move || {
+                writer.run(&receiver);
+                drop(death);
+            }
+        })
         .map_err(failed)?;
     Ok((inner, commands))
+}
+
+/// Says so when the writer ends in a panic, since nothing is written after it.
+struct Death(Arc<Inner>);
+
+impl Drop for Death {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let cause = "the queue's writer ended unexpectedly; start the host again";
+            tracing::error!("{cause}");
+            self.0.lock().broken = Some(cause.to_owned());
+        }
+    }
 }
 
 fn own_file(path: &Path) -> io::Result<File> {

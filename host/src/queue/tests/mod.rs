@@ -52,6 +52,11 @@ macro_rules! promises {
         }
 
         #[tokio::test]
+        async fn taken_events_are_given_once_more_and_no_others() {
+            $crate::queue::tests::taken_events_are_given_once_more_and_no_others::<$lab>().await;
+        }
+
+        #[tokio::test]
         async fn event_cannot_be_settled_twice_nor_before_it_is_taken() {
             $crate::queue::tests::event_cannot_be_settled_twice_nor_before_it_is_taken::<$lab>().await;
         }
@@ -298,6 +303,34 @@ pub(crate) async fn released_events_come_again_at_their_old_place<L: Lab>() {
         .expect("it is told");
     queue.append(spans(4..5)).await.expect("fits");
     assert_eq!(take_ids(&cursor, Signal::Traces, ALL).await, [1, 2, 4]);
+}
+
+pub(crate) async fn taken_events_are_given_once_more_and_no_others<L: Lab>() {
+    let lab = L::of(1 << 20);
+    let cursor = lab.queue().open("a", options()).await.expect("opens");
+    lab.queue().append(spans(0..6)).await.expect("fits");
+    let limits = TakeLimits {
+        max_items: 4,
+        max_bytes: usize::MAX,
+        busy_lanes: None,
+    };
+    let taken = cursor.take(Signal::Traces, limits).await.expect("takes");
+    let tokens: Vec<u64> = taken.iter().map(|item| item.token).collect();
+    let settled = Settlement {
+        signal: Signal::Traces,
+        parts: vec![(Tokens::runs([tokens[1]])[0], Fate::Delivered)],
+    };
+    cursor.settle(settled).await.expect("settles");
+    let next = tokens[3] + 1;
+    let asked = [tokens[0], tokens[1], tokens[3], next, u64::MAX];
+    let again = cursor.read(Signal::Traces, &asked).await.expect("reads");
+    let read: Vec<u64> = again.iter().map(|item| item.token).collect();
+    assert_eq!(read, [tokens[0], tokens[3]]);
+    assert_eq!(again[1].event.payload, taken[3].event.payload);
+    let waiting = cursor.waiting().get(Signal::Traces).items;
+    assert_eq!(waiting, 2, "nothing has moved");
+    let logs = cursor.read(Signal::Logs, &asked).await.expect("reads");
+    assert!(logs.is_empty(), "of another signal");
 }
 
 pub(crate) async fn event_cannot_be_settled_twice_nor_before_it_is_taken<L: Lab>() {

@@ -125,6 +125,7 @@ impl traces::Guest for Guest {
                 Ok(()) => ItemResult::Delivered,
                 Err(reason) => ItemResult::Rejected(reason),
             },
+            "ancestors" => ItemResult::Skipped(format!("{:?}", batch.ancestors)),
             "echo" => ItemResult::Skipped(format!("{batch:?}")),
             _ => ItemResult::Delivered,
         })

@@ -10,7 +10,7 @@ use crate::deliver::Delivery;
 use crate::deliver::dead_letter::MemoryDeadLetters;
 use crate::event::span_phases::SpanPhases;
 use crate::event::{Event, EventKind};
-use crate::plugin::outcome::{ItemResult, SendOutcome};
+use crate::plugin::outcome::{Acknowledgement, Flushed, ItemResult, SendOutcome};
 use crate::queue::accounts::Account;
 use crate::queue::memory::{MemoryQueue, MemoryQueueSettings};
 use crate::queue::{CursorOptions, OnFull, Queue, StartAt};
@@ -31,6 +31,7 @@ pub(super) fn answer(outcome: SendOutcome) -> Reply {
         outcome,
         not_before: None,
         has_unknown_outcome: false,
+        holder: 0,
     }))
 }
 
@@ -54,10 +55,40 @@ pub(super) struct Seen {
     pub(super) ids: Vec<u64>,
 }
 
+/// How the component answers a flush.
+pub(super) enum FlushReply {
+    /// Everything it holds had this fate.
+    All(ItemResult),
+    /// As given; what is delivered so is stored.
+    Some(Vec<Acknowledgement>),
+    /// As given, and the instance is replaced.
+    Last(Vec<Acknowledgement>),
+    Fail(CallError),
+}
+
+/// An event in the state of a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HeldEvent {
+    pub(super) signal: Signal,
+    pub(super) token: u64,
+    pub(super) id: u64,
+}
+
+/// The instance of a stateful component: its number, and what it holds.
+#[derive(Clone, Debug, Default)]
+struct Instance {
+    holder: u64,
+    held: Vec<HeldEvent>,
+    flushed_at: Vec<Instant>,
+}
+
 type Script = dyn Fn(usize, &Batch) -> Reply + Send + Sync;
+type FlushScript = dyn Fn(usize, &[HeldEvent]) -> FlushReply + Send + Sync;
 
 pub(super) struct Fake {
     script: Box<Script>,
+    flush_script: Option<Box<FlushScript>>,
+    instance: Mutex<Instance>,
     calls: Mutex<Vec<Seen>>,
     /// How often the backend stored each event.
     stored: Mutex<BTreeMap<u64, u32>>,
@@ -69,12 +100,70 @@ impl Fake {
     pub(super) fn new(
         script: impl Fn(usize, &Batch) -> Reply + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::scripted(script, None))
+    }
+
+    /// A stateful component: `flush_script` gets the number of the flush, from 0, and what is held.
+    pub(super) fn stateful(
+        script: impl Fn(usize, &Batch) -> Reply + Send + Sync + 'static,
+        flush_script: impl Fn(usize, &[HeldEvent]) -> FlushReply + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self::scripted(script, Some(Box::new(flush_script))))
+    }
+
+    fn scripted(
+        script: impl Fn(usize, &Batch) -> Reply + Send + Sync + 'static,
+        flush_script: Option<Box<FlushScript>>,
+    ) -> Self {
+        Self {
             script: Box::new(script),
+            flush_script,
+            instance: Mutex::default(),
             calls: Mutex::default(),
             stored: Mutex::default(),
             under_way: Mutex::default(),
-        })
+        }
+    }
+
+    fn instance(&self) -> std::sync::MutexGuard<'_, Instance> {
+        self.instance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When it was flushed.
+    pub(super) fn flushed_at(&self) -> Vec<Instant> {
+        self.instance().flushed_at.clone()
+    }
+
+    /// The instance goes, and nobody is told.
+    pub(super) fn replace(&self) {
+        let mut instance = self.instance();
+        instance.holder += 1;
+        instance.held.clear();
+    }
+
+    /// Keeps what the answer says is held, and says who holds it.
+    fn hold(&self, batch: &Batch, result: &mut Result<SendResult, CallError>) {
+        if self.flush_script.is_none() {
+            return;
+        }
+        let Ok(answer) = result else {
+            return self.replace();
+        };
+        let mut instance = self.instance();
+        let held = |position: usize| match &answer.outcome {
+            SendOutcome::AllItems(result) => *result == ItemResult::Held,
+            SendOutcome::PerItem(results) => results.get(position) == Some(&ItemResult::Held),
+            _ => false,
+        };
+        let events = batch.items.iter().enumerate();
+        let taken = events.filter(|(position, _)| held(*position));
+        let taken = taken.map(|(_, item)| HeldEvent {
+            signal: batch.signal,
+            token: item.token,
+            id: item.event.received_at,
+        });
+        instance.held.extend(taken);
+        answer.holder = instance.holder + 1;
     }
 
     pub(super) fn calls(&self) -> Vec<Seen> {
@@ -94,6 +183,14 @@ impl Fake {
 
     pub(super) fn stored_ids(&self) -> Vec<u64> {
         self.stored().into_keys().collect()
+    }
+
+    /// Calls under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 
     /// The most calls that were under way at once.
@@ -157,7 +254,7 @@ impl Guest for Fake {
             under_way.0 += 1;
             under_way.1 = under_way.1.max(under_way.0);
         }
-        let result = match (self.script)(number, &batch) {
+        let mut result = match (self.script)(number, &batch) {
             Reply::Now(result) => result,
             Reply::After(wait, result) => {
                 sleep(wait).await;
@@ -173,11 +270,67 @@ impl Guest for Fake {
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .0 -= 1;
+                self.replace();
                 panic!("the host's side of a call");
             }
         };
         self.end(&ids, &result);
+        self.hold(&batch, &mut result);
         result
+    }
+
+    async fn flush(&self) -> Result<Flushed, CallError> {
+        let Some(script) = &self.flush_script else {
+            return Ok(Flushed::default());
+        };
+        let (number, held) = {
+            let mut instance = self.instance();
+            instance.flushed_at.push(Instant::now());
+            (instance.flushed_at.len() - 1, instance.held.clone())
+        };
+        let all = |fate: ItemResult| {
+            held.iter()
+                .map(move |event| acknowledged(event, fate.clone()))
+        };
+        let (acknowledged, is_last) = match script(number, &held) {
+            FlushReply::All(fate) => (all(fate).collect(), false),
+            FlushReply::Some(acknowledged) => (acknowledged, false),
+            FlushReply::Last(acknowledged) => (acknowledged, true),
+            FlushReply::Fail(error) => {
+                self.replace();
+                return Err(error);
+            }
+        };
+        let mut instance = self.instance();
+        let holder = instance.holder + 1;
+        for Acknowledgement { tokens, fate, .. } in &acknowledged {
+            if *fate == ItemResult::Held {
+                continue;
+            }
+            let told = |event: &HeldEvent| tokens.contains(&event.token);
+            let gone = instance.held.extract_if(.., |event| told(event));
+            let gone: Vec<_> = gone.map(|event| event.id).collect();
+            if *fate == ItemResult::Delivered {
+                self.store(gone);
+            }
+        }
+        drop(instance);
+        if is_last {
+            self.replace();
+        }
+        Ok(Flushed {
+            holder,
+            acknowledged,
+            is_last,
+        })
+    }
+}
+
+pub(super) fn acknowledged(event: &HeldEvent, fate: ItemResult) -> Acknowledgement {
+    Acknowledgement {
+        signal: event.signal,
+        tokens: vec![event.token],
+        fate,
     }
 }
 
@@ -229,17 +382,47 @@ impl World {
         self.delivery.start(Arc::clone(guest), cursor, settings);
     }
 
+    /// Each event in a lane of its own.
     pub(super) async fn append(&self, kind: EventKind, ids: std::ops::Range<u64>) {
-        let event = |id| Event {
+        self.append_lanes(kind, ids.map(|id| (id, id))).await;
+    }
+
+    /// Events by id and lane.
+    pub(super) async fn append_lanes(
+        &self,
+        kind: EventKind,
+        events: impl Iterator<Item = (u64, u64)>,
+    ) {
+        let event = |(id, lane)| Event {
             kind,
             payload: Bytes::from_static(&[b' '; 100]),
+            received_at: id,
+            source: Arc::default(),
+            repeat_key: u128::from(id),
+            lane,
+        };
+        self.queue
+            .append(events.map(event).collect())
+            .await
+            .expect("there is room");
+    }
+
+    /// Events with their texts; the ids are times of receipt too.
+    pub(super) async fn append_texts<'a>(
+        &self,
+        kind: EventKind,
+        texts: impl Iterator<Item = (u64, &'a str)>,
+    ) {
+        let event = |(id, text): (u64, &str)| Event {
+            kind,
+            payload: Bytes::copy_from_slice(text.as_bytes()),
             received_at: id,
             source: Arc::default(),
             repeat_key: u128::from(id),
             lane: id,
         };
         self.queue
-            .append(ids.map(event).collect())
+            .append(texts.map(event).collect())
             .await
             .expect("there is room");
     }

@@ -13,6 +13,7 @@ fn delivered_after(wait: Duration) -> Reply {
             outcome: SendOutcome::AllItems(ItemResult::Delivered),
             not_before: None,
             has_unknown_outcome: false,
+            holder: 0,
         }),
     )
 }

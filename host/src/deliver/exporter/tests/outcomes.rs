@@ -63,6 +63,7 @@ async fn signals_are_never_mixed_and_none_starves() {
                 outcome: SendOutcome::AllItems(ItemResult::Delivered),
                 not_before: None,
                 has_unknown_outcome: false,
+                holder: 0,
             }),
         )
     });
@@ -173,6 +174,7 @@ fn rate_limited(whole_exporter: bool) -> Reply {
         outcome,
         not_before,
         has_unknown_outcome: false,
+        holder: 0,
     }))
 }
 
@@ -551,6 +553,7 @@ async fn failing_exporter_that_asks_for_no_time_is_not_called_in_a_loop() {
                 outcome,
                 not_before: no_wait(),
                 has_unknown_outcome: false,
+                holder: 0,
             }))
         }
     });

@@ -8,7 +8,9 @@ use proptest::prelude::*;
 
 use super::fake::*;
 use super::*;
+use crate::config::component::Grouping;
 use crate::deliver::classify::OnUnknown;
+use crate::deliver::settings::HoldingSettings;
 use crate::event::EventKind;
 use crate::plugin::outcome::{ItemResult, SendOutcome};
 
@@ -72,6 +74,7 @@ fn reply(act: Act, batch: &Batch) -> Reply {
                     outcome,
                     not_before: None,
                     has_unknown_outcome: false,
+                    holder: 0,
                 }),
             )
         }
@@ -88,6 +91,7 @@ fn reply(act: Act, batch: &Batch) -> Reply {
                 outcome,
                 not_before,
                 has_unknown_outcome: false,
+                holder: 0,
             }))
         }
         Act::PerItem(seed) => {
@@ -130,10 +134,66 @@ fn leaves_unknown(act: Act) -> bool {
     )
 }
 
-/// Plays the acts in order, then delivers everything. Remembers whose outcome was unknown.
-fn script(acts: Vec<Act>, unknown: Arc<Mutex<HashSet<u64>>>) -> Arc<Fake> {
-    Fake::new(move |number, batch| {
-        let act = acts.get(number).copied().unwrap_or(Act::Deliver);
+#[derive(Clone, Copy, Debug)]
+enum FlushAct {
+    Deliver,
+    Some(u64),
+    Last(u64),
+    Retry,
+    Trap,
+    Timeout,
+}
+
+fn any_flush_act() -> impl Strategy<Value = FlushAct> {
+    prop_oneof![
+        2 => Just(FlushAct::Deliver),
+        4 => any::<u64>().prop_map(FlushAct::Some),
+        1 => any::<u64>().prop_map(FlushAct::Last),
+        1 => Just(FlushAct::Retry),
+        1 => Just(FlushAct::Trap),
+        1 => Just(FlushAct::Timeout),
+    ]
+}
+
+fn flush_reply(act: FlushAct, held: &[HeldEvent]) -> FlushReply {
+    let some = |seed| {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut fate = |event: &HeldEvent| {
+            let fate = match random.u8(0..6) {
+                0 => ItemResult::Retry("busy".into()),
+                1 => ItemResult::Skipped("skip".into()),
+                2 => ItemResult::Rejected("reject".into()),
+                3 => ItemResult::Held,
+                _ => ItemResult::Delivered,
+            };
+            acknowledged(event, fate)
+        };
+        held.iter().map(&mut fate).collect()
+    };
+    match act {
+        FlushAct::Deliver => FlushReply::All(ItemResult::Delivered),
+        FlushAct::Some(seed) => FlushReply::Some(some(seed)),
+        FlushAct::Last(seed) => FlushReply::Last(some(seed)),
+        FlushAct::Retry => FlushReply::All(ItemResult::Retry("503".into())),
+        FlushAct::Trap => FlushReply::Fail(CallError::Trap("late".into())),
+        FlushAct::Timeout => FlushReply::Fail(CallError::WallTimeout(SECOND)),
+    }
+}
+
+/// Plays the acts in order, then delivers everything; a stateful component holds it first. Remembers whose outcome was
+/// unknown.
+fn script(
+    acts: Vec<Act>,
+    flush_acts: Option<Vec<FlushAct>>,
+    unknown: Arc<Mutex<HashSet<u64>>>,
+) -> Arc<Fake> {
+    let at_last = if flush_acts.is_some() {
+        Act::Held
+    } else {
+        Act::Deliver
+    };
+    let send = move |number: usize, batch: &Batch| {
+        let act = acts.get(number).copied().unwrap_or(at_last);
         if leaves_unknown(act) {
             unknown
                 .lock()
@@ -141,12 +201,27 @@ fn script(acts: Vec<Act>, unknown: Arc<Mutex<HashSet<u64>>>) -> Arc<Fake> {
                 .extend(ids_of(batch));
         }
         reply(act, batch)
+    };
+    let Some(flush_acts) = flush_acts else {
+        return Fake::new(send);
+    };
+    Fake::stateful(send, move |number, held| {
+        let act = flush_acts.get(number).copied();
+        flush_reply(act.unwrap_or(FlushAct::Deliver), held)
     })
 }
+
+/// The spans of the plot have no texts and count as one trace.
+const WHOLE: Grouping = Grouping::WholeTrace {
+    max_wait: Duration::from_secs(30),
+    max_spans: 1_000,
+};
 
 #[derive(Clone, Debug)]
 struct Plot {
     acts: Vec<Act>,
+    flush_acts: Option<Vec<FlushAct>>,
+    grouping: Grouping,
     max_items: usize,
     concurrency: usize,
     budget: Option<u8>,
@@ -156,8 +231,15 @@ struct Plot {
 
 fn any_plot() -> impl Strategy<Value = Plot> {
     let acts = prop::collection::vec(any_act(), 0..40);
+    let flush_acts = prop::collection::vec(any_flush_act(), 0..10);
     (
         acts,
+        prop::option::of(flush_acts),
+        prop_oneof![
+            Just(Grouping::Ungrouped),
+            Just(Grouping::Ordered),
+            Just(WHOLE)
+        ],
         1..20_usize,
         1..4_usize,
         prop::option::of(1..60_u8),
@@ -165,8 +247,19 @@ fn any_plot() -> impl Strategy<Value = Plot> {
         prop::option::of(0..30_u8),
     )
         .prop_map(
-            |(acts, max_items, concurrency, budget, bury_unknown, stop_after)| Plot {
+            |(
                 acts,
+                flush_acts,
+                grouping,
+                max_items,
+                concurrency,
+                budget,
+                bury_unknown,
+                stop_after,
+            )| Plot {
+                acts,
+                flush_acts,
+                grouping,
                 max_items,
                 concurrency,
                 budget,
@@ -178,7 +271,8 @@ fn any_plot() -> impl Strategy<Value = Plot> {
 
 async fn play(plot: Plot) {
     let unknown = Arc::new(Mutex::new(HashSet::new()));
-    let guest = script(plot.acts, Arc::clone(&unknown));
+    let is_stateful = plot.flush_acts.is_some();
+    let guest = script(plot.acts, plot.flush_acts, Arc::clone(&unknown));
     let on_unknown = if plot.bury_unknown {
         OnUnknown::DeadLetter
     } else {
@@ -189,8 +283,13 @@ async fn play(plot: Plot) {
         on_unknown,
     };
     let settings = ExporterSettings {
-        concurrency: plot.concurrency,
+        concurrency: if is_stateful { 1 } else { plot.concurrency },
+        holding: is_stateful.then(|| HoldingSettings {
+            max_items: 3 * plot.max_items,
+            ..HoldingSettings::new(7 * SECOND)
+        }),
         policy,
+        grouping: plot.grouping,
         ..batches_of(plot.max_items)
     };
     let mut world = World::new();
@@ -205,6 +304,8 @@ async fn play(plot: Plot) {
         let last = world.delivery.statuses()["a"].clone();
         assert_eq!((last.in_flight, last.retrying_events), (0, 0));
         assert!(guest.stored().len() >= stored_before.len());
+        // Its pool ends with the exporter.
+        guest.replace();
         world.start("a", &guest, settings).await;
     }
     world.drain().await;

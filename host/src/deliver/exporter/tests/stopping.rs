@@ -14,6 +14,7 @@ fn delivered_after(wait: Duration) -> Reply {
             outcome: SendOutcome::AllItems(ItemResult::Delivered),
             not_before: None,
             has_unknown_outcome: false,
+            holder: 0,
         }),
     )
 }
@@ -145,6 +146,13 @@ async fn dead_task_is_not_reported_as_running() {
         ) -> Result<Vec<crate::plugin::guest::BatchItem>, CursorError> {
             Ok(Vec::new())
         }
+        async fn read(
+            &self,
+            _: Signal,
+            _: &[u64],
+        ) -> Result<Vec<crate::plugin::guest::BatchItem>, CursorError> {
+            Ok(Vec::new())
+        }
         async fn settle(&self, _: Settlement) -> Result<(), CursorError> {
             Ok(())
         }
@@ -212,4 +220,73 @@ async fn phases_that_the_component_does_not_want_never_reach_it() {
         (account.received, account.filtered, account.delivered),
         (20, 10, 10)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_comes_after_an_hour_of_rest_has_not_been_kept_waiting() {
+    let guest = Fake::new(|_, _| delivered_after(4 * SECOND));
+    let mut world = World::new();
+    world.start("a", &guest, batches_of(10)).await;
+    world.until(3600 * SECOND).await;
+    world.spans(0..10).await;
+    world.until(3603 * SECOND).await;
+    let status = world.delivery.statuses()["a"].clone();
+    assert!(status.has_work && !status.is_stuck(5 * SECOND, Instant::now()));
+    world.drain().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn queue_that_hangs_is_seen_as_no_progress() {
+    /// Never gives what it says to have.
+    struct Hanging;
+    impl Cursor for Hanging {
+        fn exporter_id(&self) -> &str {
+            "a"
+        }
+        fn waiting(&self) -> PerSignal<Waiting> {
+            let mut waiting = PerSignal::default();
+            *waiting.get_mut(Signal::Traces) = Waiting {
+                items: 1_000,
+                bytes: 1_000,
+            };
+            waiting
+        }
+        async fn grown(&self) {
+            pending().await
+        }
+        async fn take(
+            &self,
+            _: Signal,
+            _: TakeLimits<'_>,
+        ) -> Result<Vec<crate::plugin::guest::BatchItem>, CursorError> {
+            pending().await
+        }
+        async fn read(
+            &self,
+            _: Signal,
+            _: &[u64],
+        ) -> Result<Vec<crate::plugin::guest::BatchItem>, CursorError> {
+            pending().await
+        }
+        async fn settle(&self, _: Settlement) -> Result<(), CursorError> {
+            pending().await
+        }
+        async fn release(
+            &self,
+            _: Signal,
+            _: Vec<crate::deliver::source::Tokens>,
+        ) -> Result<(), CursorError> {
+            pending().await
+        }
+    }
+    let guest = Fake::new(|_, _| delivered());
+    let mut world = World::new();
+    world
+        .delivery
+        .start(Arc::clone(&guest), Hanging, batches_of(10));
+    let seen = world.delivery.watch();
+    world.until(4 * SECOND).await;
+    assert!(!seen.now()["a"].is_stuck(5 * SECOND, Instant::now()));
+    world.until(6 * SECOND).await;
+    assert!(seen.now()["a"].is_stuck(5 * SECOND, Instant::now()));
 }

@@ -19,6 +19,7 @@ pub(super) struct Faults {
     room: Limit,
     error: AtomicU64,
     failing_sync: AtomicBool,
+    panicking_sync: AtomicBool,
     failing_reads: AtomicBool,
     failing_cut: AtomicBool,
 }
@@ -73,6 +74,10 @@ impl LogFile for Faulty {
     }
 
     fn sync(&self) -> io::Result<()> {
+        assert!(
+            !self.faults.panicking_sync.load(Ordering::Relaxed),
+            "a bug in the writer"
+        );
         if self.faults.failing_sync.load(Ordering::Relaxed) {
             return Err(system_error(EIO));
         }
@@ -176,6 +181,24 @@ async fn full_disk_refuses_groups_truthfully_and_lets_settlements_make_room() {
     let (queue, ids) = after_restart(&directory).await;
     assert_eq!(ids, [2, 3, 4, 5]);
     assert_eq!(account(&queue, "a", Signal::Traces).dropped.total(), 0);
+}
+
+#[tokio::test]
+async fn writer_that_has_died_is_no_secret() {
+    let directory = TempDir::new().expect("made");
+    let (queue, _cursor, faults) = faulty(&directory).await;
+    assert_eq!(queue.broken(), None);
+    faults.panicking_sync.store(true, Ordering::Relaxed);
+    assert!(matches!(
+        queue.append(spans(0..3)).await,
+        Err(QueueError::Store { .. })
+    ));
+    // The answer may be lost a moment before the thread has said why.
+    while queue.broken().is_none() {
+        tokio::task::yield_now().await;
+    }
+    let cause = queue.broken().unwrap_or_default();
+    assert!(cause.contains("ended unexpectedly"), "{cause}");
 }
 
 #[tokio::test]

@@ -1,0 +1,293 @@
+//! `ExportMetricsServiceRequest`: each data point becomes a `metric` event. Attributes that are text are its labels, the
+//! others stand in `otel.attributes`.
+
+use super::messages::{
+    AnyKind, Buckets, Exemplar, ExponentialHistogramDataPoint, ExportMetricsServiceRequest,
+    HistogramDataPoint, KeyValue, Metric, NumberDataPoint, SummaryDataPoint,
+};
+use super::write::{self, Object};
+use super::{Items, optional_span_id, optional_trace_id};
+use crate::event::EventKind;
+use crate::event::fields::FieldError;
+
+/// Hands every data point of the request to `items`.
+pub(super) fn read(request: &ExportMetricsServiceRequest, items: &mut Items<'_>) {
+    for group in &request.resource_metrics {
+        let resource = write::resource(group.resource.as_ref(), &group.schema_url);
+        for scoped in &group.scope_metrics {
+            let scope = write::scope(scoped.scope.as_ref(), &scoped.schema_url);
+            for metric in &scoped.metrics {
+                let context = Context {
+                    metric,
+                    resource: &resource,
+                    scope: &scope,
+                };
+                points(&context, items);
+            }
+        }
+    }
+}
+
+type Shared = Result<Option<Vec<u8>>, FieldError>;
+
+/// What the points of a metric share.
+struct Context<'m> {
+    metric: &'m Metric,
+    resource: &'m Shared,
+    scope: &'m Shared,
+}
+
+/// What every kind of point has.
+struct Head<'m> {
+    attributes: &'m [KeyValue],
+    start: u64,
+    time: u64,
+    exemplars: &'m [Exemplar],
+    flags: u32,
+}
+
+macro_rules! head {
+    ($point:expr, $exemplars:expr) => {
+        Head {
+            attributes: &$point.attributes,
+            start: $point.start_time_unix_nano,
+            time: $point.time_unix_nano,
+            exemplars: $exemplars,
+            flags: $point.flags,
+        }
+    };
+}
+
+fn points(context: &Context<'_>, items: &mut Items<'_>) {
+    let metric = context.metric;
+    if let Some(gauge) = &metric.gauge {
+        for point in &gauge.data_points {
+            context.add(items, point, &head!(point, &point.exemplars), || {
+                let mut value = Object::default();
+                value.text("type", "gauge");
+                number(&mut value, point)?;
+                Ok(value)
+            });
+        }
+    } else if let Some(sum) = &metric.sum {
+        for point in &sum.data_points {
+            context.add(items, point, &head!(point, &point.exemplars), || {
+                let mut value = Object::default();
+                value.text("type", "sum");
+                number(&mut value, point)?;
+                value.text("temporality", temporality(sum.aggregation_temporality));
+                value.boolean("isMonotonic", sum.is_monotonic);
+                Ok(value)
+            });
+        }
+    } else if let Some(histogram) = &metric.histogram {
+        for point in &histogram.data_points {
+            context.add(items, point, &head!(point, &point.exemplars), || {
+                self::histogram(point, histogram.aggregation_temporality)
+            });
+        }
+    } else if let Some(histogram) = &metric.exponential_histogram {
+        for point in &histogram.data_points {
+            context.add(items, point, &head!(point, &point.exemplars), || {
+                exponential_histogram(point, histogram.aggregation_temporality)
+            });
+        }
+    } else if let Some(summary) = &metric.summary {
+        for point in &summary.data_points {
+            context.add(items, point, &head!(point, &[]), || self::summary(point));
+        }
+    }
+}
+
+impl Context<'_> {
+    fn add(
+        &self,
+        items: &mut Items<'_>,
+        point: &impl prost::Message,
+        head: &Head<'_>,
+        value: impl FnOnce() -> Result<Object, FieldError>,
+    ) {
+        let id = items.derived_id_of(&[&self.metric.name], point);
+        let time = match head.time {
+            0 => items.received_at(),
+            time => time,
+        };
+        items.add(EventKind::Metric, point, || {
+            let value = value().map_err(|error| error.within("value"))?;
+            self.event(head, &id, time, &value.finish())
+        });
+    }
+
+    fn event(
+        &self,
+        head: &Head<'_>,
+        id: &str,
+        time: u64,
+        value: &[u8],
+    ) -> Result<Vec<u8>, FieldError> {
+        let is_text = |attribute: &&KeyValue| {
+            let value = attribute.value.as_ref();
+            matches!(
+                value.and_then(|value| value.value.as_ref()),
+                Some(AnyKind::Text(_))
+            )
+        };
+        let (labels, others): (Vec<&KeyValue>, Vec<&KeyValue>) =
+            head.attributes.iter().partition(is_text);
+        let mut event = Object::default();
+        event.text("metricId", id);
+        event.time("timestamp", time);
+        event.utf8("name", &self.metric.name)?;
+        event.utf8_if("unit", &self.metric.unit)?;
+        event.raw("value", value);
+        match labels.as_slice() {
+            [] => event.raw("labels", b"{}"),
+            labels => event.attributes("labels", &owned(labels))?,
+        }
+        let mut otel = Object::default();
+        otel.utf8_if("description", &self.metric.description)?;
+        if head.start != 0 {
+            otel.time("startTime", head.start);
+        }
+        otel.list("exemplars", head.exemplars, exemplar)?;
+        otel.attributes("metadata", &self.metric.metadata)?;
+        otel.attributes("attributes", &owned(&others))?;
+        otel.count("flags", head.flags);
+        otel.raw_if("scope", self.scope.clone()?.as_deref());
+        event.raw("otel", &otel.finish());
+        event.raw_if("resource", self.resource.clone()?.as_deref());
+        Ok(event.finish())
+    }
+}
+
+/// Texts in it are shared, not copied.
+fn owned(attributes: &[&KeyValue]) -> Vec<KeyValue> {
+    attributes
+        .iter()
+        .map(|attribute| (*attribute).clone())
+        .collect()
+}
+
+const fn temporality(temporality: i32) -> &'static str {
+    match temporality {
+        1 => "delta",
+        2 => "cumulative",
+        _ => "unspecified",
+    }
+}
+
+/// Bit 0 of a point's flags: there is no value.
+const NO_RECORDED_VALUE: u32 = 1;
+
+fn number(value: &mut Object, point: &NumberDataPoint) -> Result<(), FieldError> {
+    match (point.as_int, point.as_double) {
+        (Some(number), _) => value.raw("value", number.to_string().as_bytes()),
+        (None, Some(number)) => value.double("value", number),
+        (None, None) if point.flags & NO_RECORDED_VALUE != 0 => value.double("value", f64::NAN),
+        (None, None) => {
+            return Err(FieldError::new(
+                "value",
+                "nothing",
+                "must be asDouble or asInt",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn optional(value: &mut Object, name: &str, number: Option<f64>) {
+    if let Some(number) = number {
+        value.double(name, number);
+    }
+}
+
+fn counts(value: &mut Object, name: &str, counts: &[u64]) -> Result<(), FieldError> {
+    match counts {
+        [] => value.raw(name, b"[]"),
+        counts => value.list(name, counts, |out, count| {
+            out.extend_from_slice(count.to_string().as_bytes());
+            Ok(())
+        })?,
+    }
+    Ok(())
+}
+
+fn histogram(point: &HistogramDataPoint, kind: i32) -> Result<Object, FieldError> {
+    let mut value = Object::default();
+    value.text("type", "histogram");
+    value.number("count", point.count);
+    optional(&mut value, "sum", point.sum);
+    optional(&mut value, "min", point.min);
+    optional(&mut value, "max", point.max);
+    counts(&mut value, "bucketCounts", &point.bucket_counts)?;
+    match point.explicit_bounds.as_slice() {
+        [] => value.raw("bounds", b"[]"),
+        bounds => value.list("bounds", bounds, |out, bound| {
+            write::double(out, *bound);
+            Ok(())
+        })?,
+    }
+    value.text("temporality", temporality(kind));
+    Ok(value)
+}
+
+fn exponential_histogram(
+    point: &ExponentialHistogramDataPoint,
+    kind: i32,
+) -> Result<Object, FieldError> {
+    let mut value = Object::default();
+    value.text("type", "exponentialHistogram");
+    value.number("count", point.count);
+    optional(&mut value, "sum", point.sum);
+    optional(&mut value, "min", point.min);
+    optional(&mut value, "max", point.max);
+    value.raw("scale", point.scale.to_string().as_bytes());
+    value.number("zeroCount", point.zero_count);
+    value.double("zeroThreshold", point.zero_threshold);
+    for (name, buckets) in [("positive", &point.positive), ("negative", &point.negative)] {
+        let none = Buckets::default();
+        let buckets = buckets.as_ref().unwrap_or(&none);
+        let mut object = Object::default();
+        object.raw("offset", buckets.offset.to_string().as_bytes());
+        counts(&mut object, "counts", &buckets.bucket_counts)?;
+        value.raw(name, &object.finish());
+    }
+    value.text("temporality", temporality(kind));
+    Ok(value)
+}
+
+fn summary(point: &SummaryDataPoint) -> Result<Object, FieldError> {
+    let mut value = Object::default();
+    value.text("type", "summary");
+    value.number("count", point.count);
+    value.double("sum", point.sum);
+    match point.quantile_values.as_slice() {
+        [] => value.raw("quantiles", b"[]"),
+        quantiles => value.list("quantiles", quantiles, |out, at| {
+            let mut object = Object::default();
+            object.double("quantile", at.quantile);
+            object.double("value", at.value);
+            out.extend_from_slice(&object.finish());
+            Ok(())
+        })?,
+    }
+    Ok(value)
+}
+
+fn exemplar(out: &mut Vec<u8>, exemplar: &Exemplar) -> Result<(), FieldError> {
+    let mut object = Object::default();
+    object.time("time", exemplar.time_unix_nano);
+    match (exemplar.as_int, exemplar.as_double) {
+        (Some(number), _) => object.raw("value", number.to_string().as_bytes()),
+        (None, number) => object.double("value", number.unwrap_or_default()),
+    }
+    if let Some(id) = optional_trace_id("traceId", &exemplar.trace_id)? {
+        object.text("traceId", &id);
+    }
+    if let Some(id) = optional_span_id("spanId", &exemplar.span_id)? {
+        object.text("spanId", &id);
+    }
+    object.attributes("filteredAttributes", &exemplar.filtered_attributes)?;
+    out.extend_from_slice(&object.finish());
+    Ok(())
+}

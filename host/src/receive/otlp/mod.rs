@@ -1,0 +1,204 @@
+//! OTLP/HTTP (opentelemetry-proto 1.11, `docs/specification.md`): `POST /v1/traces`, `/v1/logs`, `/v1/metrics` in
+//! protobuf or JSON. A request is decoded into messages whose texts are slices of its body, and each item is written once,
+//! as the JSON text of an event. Nothing is lost on the way: what OTLP has and Mastra lacks stands under `otel` and
+//! `resource`, in the spelling that `event::decode` describes. Called by `routes`.
+
+mod answer;
+mod json;
+mod logs;
+mod messages;
+mod metrics;
+mod spans;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use bytes::Bytes;
+use prost::Message;
+use serde::de::DeserializeOwned;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::batch::Batch;
+use crate::event::fields::{FieldError, excerpt};
+use crate::event::{Event, EventKind, Source};
+
+pub(super) use answer::{refused, taken};
+
+/// What a path takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    Traces,
+    Logs,
+    Metrics,
+}
+
+/// How a request, and so its answer, is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Protobuf,
+    Json,
+}
+
+impl Encoding {
+    /// From the request's `content-type`.
+    ///
+    /// # Errors
+    /// The type, shortened, when it is neither of the two.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, String> {
+        let value = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+        let value = String::from_utf8_lossy(value.unwrap_or_default());
+        let media_type = value.split(';').next().unwrap_or_default().trim();
+        match media_type.to_ascii_lowercase().as_str() {
+            "application/x-protobuf" | "application/protobuf" => Ok(Self::Protobuf),
+            "application/json" => Ok(Self::Json),
+            _ => Err(excerpt(media_type)),
+        }
+    }
+}
+
+/// Reads the items of a body.
+///
+/// # Errors
+/// The body is not such a request; nothing was read.
+pub(super) async fn read(
+    body: &Bytes,
+    request: Request,
+    encoding: Encoding,
+    received_at: u64,
+    source: &Arc<Source>,
+) -> Result<Batch, FieldError> {
+    let mut items = Items {
+        batch: Batch::default(),
+        index: 0,
+        received_at,
+        source,
+    };
+    // Decoding takes milliseconds a megabyte; others get their turn before and after it.
+    tokio::task::yield_now().await;
+    match request {
+        Request::Traces => spans::read(&decode(body, encoding)?, &mut items),
+        Request::Logs => logs::read(&decode(body, encoding)?, &mut items),
+        Request::Metrics => metrics::read(&decode(body, encoding)?, &mut items),
+    }
+    tokio::task::yield_now().await;
+    Ok(items.batch)
+}
+
+fn decode<M: Message + Default + DeserializeOwned>(
+    body: &Bytes,
+    encoding: Encoding,
+) -> Result<M, FieldError> {
+    match encoding {
+        Encoding::Protobuf => M::decode(body.clone()).map_err(|error| {
+            FieldError::new("", "the body", format!("must be an OTLP request: {error}"))
+        }),
+        Encoding::Json => {
+            let refused = |reason: &dyn std::fmt::Display| {
+                let head = String::from_utf8_lossy(body.get(..400).unwrap_or(body));
+                FieldError::new("", &head, format!("must be an OTLP request: {reason}"))
+            };
+            // The library would take the fields of an object from an array, too.
+            if !body.trim_ascii_start().starts_with(b"{") {
+                return Err(refused(&"it is no JSON object"));
+            }
+            serde_json::from_slice(body).map_err(|error| refused(&error))
+        }
+    }
+}
+
+/// The items of a request on their way into a batch.
+struct Items<'r> {
+    batch: Batch,
+    index: u64,
+    received_at: u64,
+    source: &'r Arc<Source>,
+}
+
+impl Items<'_> {
+    /// Unix nanoseconds: the time of an item that has none.
+    const fn received_at(&self) -> u64 {
+        self.received_at
+    }
+
+    /// An id for an item that has none: the same item at the same place of the same request has the same id, so that a
+    /// request that is sent again is recognised.
+    fn derived_id(&self, item: &impl Message) -> String {
+        self.derived_id_of(&[], item)
+    }
+
+    fn derived_id_of(&self, around: &[&[u8]], item: &impl Message) -> String {
+        let mut hash = Xxh3::new();
+        hash.update(&self.index.to_le_bytes());
+        for part in around {
+            hash.update(&part.len().to_le_bytes());
+            hash.update(part);
+        }
+        hash.update(&item.encode_to_vec());
+        format!("{:032x}", hash.digest128())
+    }
+
+    /// Makes an event of what `write` gives, or a refused item of its error.
+    fn add(
+        &mut self,
+        kind: EventKind,
+        item: &impl Message,
+        write: impl FnOnce() -> Result<Vec<u8>, FieldError>,
+    ) {
+        let event = write().and_then(|text| {
+            let source = Arc::clone(self.source);
+            Event::from_json(kind, Bytes::from(text), self.received_at, source)
+        });
+        match event {
+            Ok(event) => self.batch.events.push(event),
+            Err(error) => {
+                self.batch
+                    .refuse(self.index, Some(kind), error, &item.encode_to_vec());
+            }
+        }
+        self.index += 1;
+    }
+}
+
+/// 16 bytes, not all zero.
+fn trace_id(field: &str, id: &[u8]) -> Result<String, FieldError> {
+    hex_id(field, id, 16)
+}
+
+/// 8 bytes, not all zero.
+fn span_id(field: &str, id: &[u8]) -> Result<String, FieldError> {
+    hex_id(field, id, 8)
+}
+
+/// None when it is empty or all zero, which the specification calls absent.
+fn optional_trace_id(field: &str, id: &[u8]) -> Result<Option<String>, FieldError> {
+    is_present(id).then(|| trace_id(field, id)).transpose()
+}
+
+/// None when it is empty or all zero, which the specification calls absent.
+fn optional_span_id(field: &str, id: &[u8]) -> Result<Option<String>, FieldError> {
+    is_present(id).then(|| span_id(field, id)).transpose()
+}
+
+fn is_present(id: &[u8]) -> bool {
+    id.iter().any(|byte| *byte != 0)
+}
+
+fn hex_id(field: &str, id: &[u8], length: usize) -> Result<String, FieldError> {
+    let hex: String = id
+        .iter()
+        .take(64)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    if id.len() != length {
+        let reason = format!("must have {length} bytes, has {}", id.len());
+        return Err(FieldError::new(field, &hex, reason));
+    }
+    if !is_present(id) {
+        return Err(FieldError::new(field, &hex, "must not be all zero"));
+    }
+    Ok(hex)
+}

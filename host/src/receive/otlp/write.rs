@@ -1,0 +1,288 @@
+//! Writes the JSON text of events from OTLP's values, in the spelling of `event::decode`: attributes as an object; bytes
+//! as `{"$bytes":"<base64>"}`, doubles that are no number as `{"$double":"NaN"}`, doubles always with a fraction or an
+//! exponent, so that an integer stays one.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use super::messages::{AnyKind, AnyValue, InstrumentationScope, KeyValue, Resource};
+use crate::event::fields::FieldError;
+
+/// The deepest value that is written; deeper ones are refused, as in any event.
+const MAX_DEPTH: u32 = 100;
+
+/// A JSON object under construction. Nothing is written for what is absent or empty.
+#[derive(Debug, Default)]
+pub(super) struct Object {
+    text: Vec<u8>,
+}
+
+impl Object {
+    /// A member whose value the caller writes.
+    pub(super) fn key(&mut self, name: &str) -> &mut Vec<u8> {
+        self.text
+            .push(if self.text.is_empty() { b'{' } else { b',' });
+        string(&mut self.text, name);
+        self.text.push(b':');
+        &mut self.text
+    }
+
+    /// JSON text as it is.
+    pub(super) fn raw(&mut self, name: &str, json: &[u8]) {
+        self.key(name).extend_from_slice(json);
+    }
+
+    /// JSON text, if there is any.
+    pub(super) fn raw_if(&mut self, name: &str, json: Option<&[u8]>) {
+        if let Some(json) = json {
+            self.raw(name, json);
+        }
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self, name: &str, text: &str) {
+        string(self.key(name), text);
+    }
+
+    /// A text of the sender, unless it is empty.
+    pub(super) fn utf8_if(&mut self, name: &str, bytes: &[u8]) -> Result<(), FieldError> {
+        if !bytes.is_empty() {
+            self.utf8(name, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// A text of the sender.
+    pub(super) fn utf8(&mut self, name: &str, bytes: &[u8]) -> Result<(), FieldError> {
+        let text = utf8(name, bytes)?;
+        self.text(name, text);
+        Ok(())
+    }
+
+    /// A whole number, unless it is 0.
+    pub(super) fn count(&mut self, name: &str, number: u32) {
+        if number != 0 {
+            self.number(name, u64::from(number));
+        }
+    }
+
+    /// A whole number.
+    pub(super) fn number(&mut self, name: &str, number: u64) {
+        let text = number.to_string();
+        self.raw(name, text.as_bytes());
+    }
+
+    /// A number that may be no number.
+    pub(super) fn double(&mut self, name: &str, number: f64) {
+        double(self.key(name), number);
+    }
+
+    /// True or false.
+    pub(super) fn boolean(&mut self, name: &str, value: bool) {
+        self.raw(name, if value { b"true" } else { b"false" });
+    }
+
+    /// ISO 8601 in UTC, to the nanosecond.
+    pub(super) fn time(&mut self, name: &str, unix_nanos: u64) {
+        self.text(name, &time(unix_nanos));
+    }
+
+    /// Attributes as an object, unless there are none. Of a key that comes twice both are written; the last counts.
+    pub(super) fn attributes(
+        &mut self,
+        name: &str,
+        attributes: &[KeyValue],
+    ) -> Result<(), FieldError> {
+        if attributes.is_empty() {
+            return Ok(());
+        }
+        let out = self.key(name);
+        map(out, attributes, 0).map_err(|error| error.within(name))
+    }
+
+    /// A list, unless it is empty.
+    pub(super) fn list<T>(
+        &mut self,
+        name: &str,
+        items: &[T],
+        mut write: impl FnMut(&mut Vec<u8>, &T) -> Result<(), FieldError>,
+    ) -> Result<(), FieldError> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let out = self.key(name);
+        out.push(b'[');
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            write(out, item).map_err(|error| error.within(&format!("{name}[{index}]")))?;
+        }
+        out.push(b']');
+        Ok(())
+    }
+
+    /// The object, or nothing if it has no member.
+    pub(super) fn finish_if(self) -> Option<Vec<u8>> {
+        (!self.text.is_empty()).then(|| self.finish())
+    }
+
+    /// The object.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        if self.text.is_empty() {
+            self.text.push(b'{');
+        }
+        self.text.push(b'}');
+        self.text
+    }
+}
+
+/// ISO 8601 in UTC. Every `fixed64` is a time up to the year 2554.
+pub(super) fn time(unix_nanos: u64) -> String {
+    let nanos = i128::from(unix_nanos);
+    jiff::Timestamp::from_nanosecond(nanos).map_or_else(|_| String::new(), |time| time.to_string())
+}
+
+/// The text of a field, or an error that names it.
+pub(super) fn utf8<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, FieldError> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let shown = String::from_utf8_lossy(bytes);
+        let reason = format!("must be UTF-8, byte {} is not", error.valid_up_to());
+        FieldError::new(name, &shown, reason)
+    })
+}
+
+/// What a resource says, as the JSON object of the event's `resource`.
+pub(super) fn resource(
+    resource: Option<&Resource>,
+    schema_url: &[u8],
+) -> Result<Option<Vec<u8>>, FieldError> {
+    let mut object = Object::default();
+    if let Some(resource) = resource {
+        for (name, keys) in [
+            ("serviceName", &["service.name"][..]),
+            ("serviceVersion", &["service.version"]),
+            (
+                "environment",
+                &["deployment.environment.name", "deployment.environment"],
+            ),
+        ] {
+            let named = |key: &&str| text_of(&resource.attributes, key);
+            if let Some(value) = keys.iter().find_map(named) {
+                object.utf8(name, value)?;
+            }
+        }
+        object.attributes("attributes", &resource.attributes)?;
+        object.count("droppedAttributesCount", resource.dropped_attributes_count);
+    }
+    object.utf8_if("schemaUrl", schema_url)?;
+    Ok(object.finish_if())
+}
+
+/// What a scope says, as the JSON object of `otel.scope`.
+pub(super) fn scope(
+    scope: Option<&InstrumentationScope>,
+    schema_url: &[u8],
+) -> Result<Option<Vec<u8>>, FieldError> {
+    let mut object = Object::default();
+    if let Some(scope) = scope {
+        object.utf8("name", &scope.name)?;
+        object.utf8_if("version", &scope.version)?;
+        object.attributes("attributes", &scope.attributes)?;
+        object.count("droppedAttributesCount", scope.dropped_attributes_count);
+    } else if !schema_url.is_empty() {
+        object.text("name", "");
+    }
+    object.utf8_if("schemaUrl", schema_url)?;
+    Ok(object.finish_if())
+}
+
+/// The text of an attribute.
+pub(super) fn text_of<'m>(attributes: &'m [KeyValue], key: &str) -> Option<&'m [u8]> {
+    let found = attributes
+        .iter()
+        .rfind(|attribute| *attribute.key == *key.as_bytes())?;
+    match found.value.as_ref()?.value.as_ref()? {
+        AnyKind::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// One value. Errors are relative to it.
+pub(super) fn value(out: &mut Vec<u8>, value: &AnyValue, depth: u32) -> Result<(), FieldError> {
+    if depth > MAX_DEPTH {
+        return Err(FieldError::new("", "", "must nest less deep"));
+    }
+    match &value.value {
+        None => out.extend_from_slice(b"null"),
+        Some(AnyKind::Text(text)) => string(out, utf8("", text)?),
+        Some(AnyKind::Boolean(boolean)) => {
+            out.extend_from_slice(if *boolean { b"true" } else { b"false" });
+        }
+        Some(AnyKind::Integer(number)) => out.extend_from_slice(number.to_string().as_bytes()),
+        Some(AnyKind::Double(number)) if number.is_finite() => double(out, *number),
+        Some(AnyKind::Double(number)) => {
+            out.extend_from_slice(br#"{"$double":"#);
+            double(out, *number);
+            out.push(b'}');
+        }
+        Some(AnyKind::Bytes(bytes)) => {
+            let encoded = BASE64_STANDARD.encode(bytes);
+            out.extend_from_slice(format!(r#"{{"$bytes":"{encoded}"}}"#).as_bytes());
+        }
+        Some(AnyKind::Array(array)) => {
+            out.push(b'[');
+            for (index, element) in array.values.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                self::value(out, element, depth + 1)?;
+            }
+            out.push(b']');
+        }
+        Some(AnyKind::Map(list)) => map(out, &list.values, depth + 1)?,
+    }
+    Ok(())
+}
+
+fn map(out: &mut Vec<u8>, entries: &[KeyValue], depth: u32) -> Result<(), FieldError> {
+    out.push(b'{');
+    for (index, entry) in entries.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        let key = utf8("", &entry.key)?;
+        string(out, key);
+        out.push(b':');
+        match &entry.value {
+            Some(entry) => value(out, entry, depth).map_err(|error| error.within(key))?,
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// Shortest text that reads back as the same double; a quoted word for what is no number.
+pub(super) fn double(out: &mut Vec<u8>, number: f64) {
+    if number.is_nan() {
+        string(out, "NaN");
+    } else if number.is_infinite() {
+        string(
+            out,
+            if number > 0.0 {
+                "Infinity"
+            } else {
+                "-Infinity"
+            },
+        );
+    } else {
+        // Rust's debug form always has a fraction or an exponent.
+        out.extend_from_slice(format!("{number:?}").as_bytes());
+    }
+}
+
+fn string(out: &mut Vec<u8>, text: &str) {
+    // Writing into a vector does not fail.
+    let _ = serde_json::to_writer(out, text);
+}
