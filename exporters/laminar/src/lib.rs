@@ -7,13 +7,21 @@ pub mod mapping;
 pub mod request;
 pub mod wire;
 
+use std::time::Duration;
+
 use mastra_exporter_sdk::outcome::with_skipped;
 use mastra_exporter_sdk::records::{FeedbackBatch, ScoreBatch, SendResult, SpanBatch};
 use mastra_exporter_sdk::settings::SettingError;
-use mastra_exporter_sdk::{Description, Exporter, Feedback, Scores, Signals, Traces};
+use mastra_exporter_sdk::{Description, Exporter, Feedback, Grouping, Scores, Signals, Traces};
 
 use crate::config::Config;
 use crate::mapping::judgements::{self, Mapped};
+
+/// How long an unfinished trace waits for its root.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// How many spans a waiting trace may have.
+const MAX_SPANS: u32 = 1_000;
 
 /// The configured exporter.
 #[derive(Debug)]
@@ -27,6 +35,11 @@ impl Exporter for Laminar {
     fn describe() -> Description {
         Description::new("laminar", env!("CARGO_PKG_VERSION"), config::schema())
             .limits(config::MAX_ITEMS, config::MAX_BYTES)
+            // A span's path has all its ancestors.
+            .grouping(Grouping::WholeTrace {
+                max_wait: MAX_WAIT,
+                max_spans: MAX_SPANS,
+            })
             // Metadata of the same key is replaced; a span that comes twice is there twice.
             .idempotent(Signals {
                 scores: true,
