@@ -17,6 +17,9 @@ pub const FLUSH_INTERVAL: Duration = Duration::from_secs(15);
 /// How long the host holds what nobody scrapes.
 pub const MAX_UNSEEN: Duration = Duration::from_secs(300);
 
+/// How many measurements the host holds that nobody has scraped.
+pub const MAX_UNSEEN_ITEMS: usize = 20_000;
+
 /// What Mastra itself calls a service without a name.
 pub const DEFAULT_SERVICE_NAME: &str = "mastra-service";
 

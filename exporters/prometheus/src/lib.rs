@@ -28,6 +28,8 @@ struct Seen {
     tokens: Vec<u64>,
     /// When the last page was served.
     at: u64,
+    /// Measurements since.
+    unseen: usize,
 }
 
 /// The configured exporter.
@@ -57,6 +59,7 @@ impl Exporter for Prometheus {
             seen: RefCell::new(Seen {
                 tokens: Vec::new(),
                 at: now(),
+                unseen: 0,
             }),
             version: Cell::new(version.unwrap_or(Version::One)),
             config,
@@ -89,10 +92,12 @@ impl Prometheus {
     fn acknowledge_seen(&self, now: u64) -> Vec<Acknowledgement> {
         let mut seen = self.seen.borrow_mut();
         let max_unseen = u64::try_from(config::MAX_UNSEEN.as_nanos()).unwrap_or(u64::MAX);
-        if now.saturating_sub(seen.at) >= max_unseen {
+        let is_old = now.saturating_sub(seen.at) >= max_unseen;
+        if is_old || seen.unseen >= config::MAX_UNSEEN_ITEMS {
             let mut metrics = self.metrics.borrow_mut();
             let present = metrics.present(now);
             seen.tokens.extend(metrics.settle(&present));
+            seen.unseen = 0;
         }
         let tokens = std::mem::take(&mut seen.tokens);
         if tokens.is_empty() {
@@ -118,6 +123,7 @@ impl Prometheus {
 
 impl Metrics for Prometheus {
     fn send_metrics(&self, batch: &MetricBatch) -> SendResult {
+        self.seen.borrow_mut().unseen += batch.metrics.len();
         SendResult::each(self.metrics.borrow_mut().take(batch, now()))
     }
 }
@@ -140,6 +146,7 @@ impl Page for Prometheus {
             let mut seen = self.seen.borrow_mut();
             seen.tokens.extend(metrics.settle(&present));
             seen.at = now;
+            seen.unseen = 0;
         }
         PageResponse {
             status: 200,

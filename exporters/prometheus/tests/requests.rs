@@ -207,6 +207,23 @@ fn what_was_on_a_page_is_acknowledged_once() {
 }
 
 #[test]
+fn what_nobody_scrapes_is_not_held_for_ever() {
+    let (exporter, events) = (served(), recorded());
+    let mut held = 0;
+    while held < 20_000 {
+        exporter.send_metrics(&events.metrics);
+        held += 25;
+    }
+    let told = exporter.flush();
+    assert_eq!(told[0].tokens.len(), held);
+    let text = page(&exporter, None);
+    assert!(
+        text.contains("app_queue_depth_count{job=\"support-bot\"} 800"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_strict_receiver_takes_both_versions() {
     let events = recorded();
     for version in ["1.0", "2.0"] {
