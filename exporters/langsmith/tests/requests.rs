@@ -15,7 +15,7 @@ use mastra_exporter_sdk::http::testing::{status, with_backend};
 use mastra_exporter_sdk::http::{Auth, HttpError, Request, Response};
 use mastra_exporter_sdk::records::{DelayScope, ItemResult, SendOutcome, SendResult};
 use mastra_exporter_sdk::test_support::batches;
-use mastra_exporter_sdk::{Feedback, Scores, Traces};
+use mastra_exporter_sdk::{Exporter, Feedback, Scores, Traces};
 use serde_json::{Value, json};
 
 fn exporter(more: &Value) -> LangSmith {
