@@ -1,7 +1,7 @@
 # An index of commands. `make help` lists them; each does its own set-up.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-EXPORTERS := braintrust cloud datadog default json langfuse langsmith posthog sentry webhook
+EXPORTERS := arize braintrust cloud datadog default grafana-cloud json laminar langfuse langsmith otel posthog prometheus sentry webhook
 CARGO_TEST := cargo test --release --locked
 # The host's own tests: not optimised, they compile in a quarter of the time. What the other tests start is the release build.
 HOST_TESTS := --config profile.release.package.mastra-host.opt-level=0 --config profile.release.package.mastra-host.codegen-units=256

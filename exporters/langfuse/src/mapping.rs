@@ -12,11 +12,10 @@ use mastra_exporter_sdk::records::{EventResource, EventScope, Span, SpanBatch};
 use mastra_exporter_sdk::time::iso;
 use mastra_llm::cost;
 use mastra_otlp::attributes::{Attributes, Key};
+use mastra_otlp::encode::Encoder;
+use mastra_otlp::envelope::{Origin, Parts, Place, SPANS, Sender};
 use mastra_otlp::genai::{
     Conventions, InputOutput, MetadataFacts, has_named_attributes, is_thread_id,
-};
-use mastra_otlp::json::{
-    JsonAttributes, Parts, Place, SPANS, attribute_array, span_head, span_tail,
 };
 use mastra_otlp::messages;
 
@@ -35,17 +34,14 @@ const BYTES_A_SPAN: usize = 4_096;
 /// The body of `POST /api/public/otel/v1/traces`.
 #[must_use]
 pub fn trace_request(batch: &SpanBatch, config: &Config) -> JsonText {
-    let mut text = JsonText::with_capacity(batch.spans.len() * BYTES_A_SPAN);
     let mut parts = Spans {
         common: Common {
             config,
             resources: &batch.resources,
             scopes: &batch.scopes,
         },
-        scratch: JsonText::default(),
     };
-    SPANS.write(&mut text, &batch.spans, &mut parts);
-    text
+    SPANS.json(batch.spans.len() * BYTES_A_SPAN, &batch.spans, &mut parts)
 }
 
 /// What spans and logs share.
@@ -56,44 +52,17 @@ struct Common<'a> {
 }
 
 impl Common<'_> {
-    fn resource(&self, text: &mut JsonText, index: Option<u32>) {
-        let from = index.and_then(|index| self.resources.get(usize::try_from(index).ok()?));
-        text.raw("{\"attributes\":");
-        if let Some(attributes) = from.and_then(|from| from.attributes.as_ref()) {
-            attribute_array(text, Some(attributes));
-        } else {
-            let mut scratch = JsonText::default();
-            let mut sink = JsonAttributes::begin(text, &mut scratch);
-            let named = from.and_then(|from| from.service_name.as_ref());
-            sink.text(
-                Key::of("service.name"),
-                named.unwrap_or(&self.config.settings.service_name),
-            );
-            if let Some(version) = from.and_then(|from| from.service_version.as_ref()) {
-                sink.text(Key::of("service.version"), version);
-            }
-            // The SDK that recorded the spans is Mastra's, which runs on Node.
-            sink.text(Key::of("telemetry.sdk.language"), "nodejs");
-            sink.text(Key::of("telemetry.sdk.name"), FOLLOWED.0);
-            sink.text(Key::of("telemetry.sdk.version"), FOLLOWED.1);
-            sink.end();
-        }
-        let dropped = from.map_or(0, |from| from.dropped_attributes_count);
-        text.raw(",\"droppedAttributesCount\":")
-            .unsigned(u64::from(dropped))
-            .raw("}");
-    }
-
-    fn scope(&self, text: &mut JsonText, index: Option<u32>) {
-        match index.and_then(|index| self.scopes.get(usize::try_from(index).ok()?)) {
-            Some(scope) => mastra_otlp::json::scope(text, scope),
-            None => {
-                let mut object = text.object();
-                object
-                    .string("name", FOLLOWED.0)
-                    .string("version", FOLLOWED.1);
-                object.end();
-            }
+    fn origin(&self) -> Origin<'_> {
+        Origin {
+            resources: self.resources,
+            scopes: self.scopes,
+            sender: Sender {
+                service_name: &self.config.settings.service_name,
+                attributes: &[],
+                names_environment: false,
+                sdk: Some(FOLLOWED),
+                scope: FOLLOWED,
+            },
         }
     }
 
@@ -110,7 +79,6 @@ impl Common<'_> {
 
 struct Spans<'a> {
     common: Common<'a>,
-    scratch: JsonText,
 }
 
 impl Parts<Span> for Spans<'_> {
@@ -121,39 +89,29 @@ impl Parts<Span> for Spans<'_> {
         }
     }
 
-    fn resource(&mut self, text: &mut JsonText, index: Option<u32>) {
-        self.common.resource(text, index);
+    fn origin(&self) -> Origin<'_> {
+        self.common.origin()
     }
 
-    fn scope(&mut self, text: &mut JsonText, index: Option<u32>) {
-        self.common.scope(text, index);
-    }
-
-    fn item(&mut self, text: &mut JsonText, span: &Span) {
-        span_head(text, span, CONVENTIONS);
-        let mut sink = JsonAttributes::begin(text, &mut self.scratch);
+    fn item<E: Encoder>(&mut self, encoder: &mut E, span: &Span) {
         let metadata = Metadata::read(span.metadata.as_deref().unwrap_or("{}"));
-        CONVENTIONS.attributes(span, metadata.facts(), &mut sink);
-        self.common.everywhere(&mut sink);
-        if span.otel.is_none() {
-            input_and_output(span, &mut sink);
-            observation(span, &mut sink);
-            model(
-                span,
-                self.common.config.settings.generation_usage,
-                &mut sink,
-            );
-            error(span, &mut sink);
-        }
-        metadata.write(&mut sink);
-        if span.is_root {
-            root(span, &metadata, &mut sink);
-        }
-        if let Some(tags) = span.tags.as_ref().filter(|tags| !tags.is_empty()) {
-            trace_tags(tags, &mut sink);
-        }
-        sink.end();
-        span_tail(text, span);
+        mastra_otlp::span::span(encoder, span, &CONVENTIONS.head(span), |sink| {
+            CONVENTIONS.attributes(span, metadata.facts(), sink);
+            self.common.everywhere(sink);
+            if span.otel.is_none() {
+                input_and_output(span, sink);
+                observation(span, sink);
+                model(span, self.common.config.settings.generation_usage, sink);
+                error(span, sink);
+            }
+            metadata.write(sink);
+            if span.is_root {
+                root(span, &metadata, sink);
+            }
+            if let Some(tags) = span.tags.as_ref().filter(|tags| !tags.is_empty()) {
+                trace_tags(tags, sink);
+            }
+        });
     }
 }
 

@@ -48,9 +48,21 @@ pub trait Attributes {
     /// A count.
     fn integer(&mut self, key: Key<'_>, number: u64);
 
+    /// A number.
+    fn float(&mut self, key: Key<'_>, number: f64);
+
     /// True or false.
     fn boolean(&mut self, key: Key<'_>, value: bool);
 
     /// Text that is JSON which `write` builds.
     fn built(&mut self, key: Key<'_>, write: impl FnOnce(&mut JsonText));
+}
+
+/// A list of texts.
+pub fn texts<S: Attributes, T: AsRef<str>>(sink: &mut S, key: Key<'_>, texts: &[T]) {
+    let mut list = JsonText::default();
+    list.array(texts, |list, text| {
+        list.string(text.as_ref());
+    });
+    sink.value(key, list.as_str());
 }

@@ -535,7 +535,8 @@ const NAMED_ATTRIBUTES: &[(&[&str], &[Field])] = &[
 ];
 
 /// The conventions' name of a provider, else the given one in lower case.
-fn provider_name(provider: &str) -> Cow<'static, str> {
+#[must_use]
+pub fn provider_name(provider: &str) -> Cow<'static, str> {
     let lower = provider.to_lowercase();
     let word: String = lower
         .chars()

@@ -9,7 +9,11 @@ use crate::attributes::{Attributes, Key};
 
 /// `gen_ai.input.messages`
 pub fn input<S: Attributes>(sink: &mut S, json: &str) {
-    let key = Key::of("gen_ai.input.messages");
+    input_as(sink, Key::of("gen_ai.input.messages"), json);
+}
+
+/// As [`input`], under another key.
+pub fn input_as<S: Attributes>(sink: &mut S, key: Key<'_>, json: &str) {
     match object_member(json, "messages") {
         Some(messages) if kind(messages) == Kind::Array => sink.built(key, |text| {
             text.array(elements(messages), message);
@@ -20,7 +24,11 @@ pub fn input<S: Attributes>(sink: &mut S, json: &str) {
 
 /// `gen_ai.output.messages`. Text, reasoning and tool calls become parts of one assistant message.
 pub fn output<S: Attributes>(sink: &mut S, json: &str) {
-    let key = Key::of("gen_ai.output.messages");
+    output_as(sink, Key::of("gen_ai.output.messages"), json);
+}
+
+/// As [`output`], under another key.
+pub fn output_as<S: Attributes>(sink: &mut S, key: Key<'_>, json: &str) {
     if object_member(json, "text").is_none_or(|text| kind(text) != Kind::Text) {
         return sink.json_as_text(key, json);
     }

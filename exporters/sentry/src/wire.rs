@@ -216,6 +216,10 @@ impl Attributes for TypedAttributes<'_> {
         self.open(key, value_type).unsigned(number).raw("}");
     }
 
+    fn float(&mut self, key: Key<'_>, number: f64) {
+        self.open(key, "double").float(number).raw("}");
+    }
+
     fn boolean(&mut self, key: Key<'_>, value: bool) {
         self.open(key, "boolean")
             .raw(if value { "true}" } else { "false}" });

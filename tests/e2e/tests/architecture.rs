@@ -9,9 +9,21 @@ const ROOMS: [&str; 8] = [
 ];
 /// Parts of the host that only `main` and each other may use.
 const SURFACE: [&str; 3] = ["cli", "commands", "print"];
-/// Folders of `exporters/` that are no destination by name, but words of a trade.
-const NO_VENDORS: [&str; 10] = [
-    "sdk", "examples", "envelope", "json", "llm", "otlp", "otel", "cloud", "default", "webhook",
+/// Folders of `exporters/` that are no destination by name, but words of a trade; the host's own figures have the
+/// Prometheus format.
+const NO_VENDORS: [&str; 12] = [
+    "sdk",
+    "examples",
+    "envelope",
+    "json",
+    "llm",
+    "metrics",
+    "otlp",
+    "otel",
+    "cloud",
+    "default",
+    "webhook",
+    "prometheus",
 ];
 /// What pure code has no use for.
 const IMPURE: [&str; 12] = [

@@ -383,6 +383,40 @@ pub fn otlp_span_items(request: &Value) -> Vec<Item> {
     items
 }
 
+/// The records of an OTLP/JSON request of logs as items of kind `otlp.log`, in the same form; the key is time, severity and
+/// body.
+#[must_use]
+pub fn otlp_log_items(request: &Value) -> Vec<Item> {
+    let mut items = Vec::new();
+    for of_resource in array(&request["resourceLogs"]) {
+        let resource = attribute_map(&of_resource["resource"]["attributes"]);
+        for of_scope in array(&of_resource["scopeLogs"]) {
+            for record in array(&of_scope["logRecords"]) {
+                let mut value = json!({"resource": resource, "scope": of_scope["scope"]});
+                for (key, member) in record.as_object().into_iter().flatten() {
+                    value[key] = if key == "attributes" {
+                        attribute_map(member)
+                    } else {
+                        member.clone()
+                    };
+                }
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                items.push(Item {
+                    kind: "otlp.log".to_owned(),
+                    key: format!(
+                        "{}|{}|{}",
+                        text(&record["timeUnixNano"]),
+                        text(&record["severityText"]),
+                        text(&record["body"]["stringValue"])
+                    ),
+                    value,
+                });
+            }
+        }
+    }
+    items
+}
+
 fn array(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }

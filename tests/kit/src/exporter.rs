@@ -14,14 +14,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mastra_exporter_sdk::Exporter;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
 use mastra_exporter_sdk::http::{Auth, HttpError, Request, Response};
-use mastra_exporter_sdk::records::{SendResult, SpanPhase};
+use mastra_exporter_sdk::records::SpanPhase;
+use mastra_exporter_sdk::test_support::requests::header;
 use mastra_exporter_sdk::test_support::{Batches, batches};
 use serde_json::{Value, json};
 
-use crate::backend::{self, Fake};
+use crate::backend::otlp::wire::{Signal, from_protobuf};
+use crate::backend::{self, Fake, prometheus};
 use crate::{golden, paths};
 
 /// The recorded events as text, one a line.
@@ -55,17 +59,36 @@ pub fn configured<E: Exporter>(mut settings: Value, more: &Value) -> E {
 }
 
 /// Runs `send` while each request gets this reply. Returns the result and the requests.
-pub fn answered(
+pub fn answered<R>(
     reply: Result<Response, HttpError>,
-    send: impl FnOnce() -> SendResult,
-) -> (SendResult, Vec<Request>) {
+    send: impl FnOnce() -> R,
+) -> (R, Vec<Request>) {
     with_backend(move |_| reply.clone(), send)
 }
 
-/// The body of a request, as JSON.
+/// The body of a request, as JSON; OTLP in protobuf and remote write by their JSON form.
 #[must_use]
 pub fn body(request: &Request) -> Value {
-    serde_json::from_slice(&request.body).unwrap()
+    protobuf(request).unwrap_or_else(|| serde_json::from_slice(&request.body).unwrap())
+}
+
+/// What an OTLP request carries, by its URL.
+#[must_use]
+pub fn otlp_signal(request: &Request) -> Signal {
+    match request.url.rsplit('/').next() {
+        Some("traces") => Signal::Traces,
+        Some("logs") => Signal::Logs,
+        _ => Signal::Metrics,
+    }
+}
+
+fn protobuf(request: &Request) -> Option<Value> {
+    let content_type = header(request, "content-type");
+    if header(request, "content-encoding") == Some("snappy") {
+        return Some(prometheus::decode(content_type, &request.body).unwrap());
+    }
+    let is_protobuf = content_type == Some("application/x-protobuf");
+    is_protobuf.then(|| from_protobuf(otlp_signal(request), &request.body).unwrap())
 }
 
 /// The body of a request that is a line of JSON each.
@@ -106,7 +129,7 @@ impl Golden {
     }
 
     /// Compares the requests that `send` makes with the file. Returns its result.
-    pub fn check(&self, file: &str, send: impl FnOnce() -> SendResult) -> SendResult {
+    pub fn check<R>(&self, file: &str, send: impl FnOnce() -> R) -> R {
         let (result, requests) = answered(Ok(status(self.status)), send);
         self.check_requests(file, &requests);
         result
@@ -135,12 +158,14 @@ fn mask(value: &mut Value, members: &[&str]) {
 
 /// A request as golden files have it. A body of several lines is an array of its lines: JSON where all are, else text.
 fn written(request: &Request) -> Value {
-    let text = std::str::from_utf8(&request.body).unwrap();
-    let as_lines =
-        || -> Result<Value, _> { text.lines().map(serde_json::from_str::<Value>).collect() };
-    let body = serde_json::from_str(text)
-        .or_else(|_| as_lines())
-        .unwrap_or_else(|_: serde_json::Error| text.lines().collect());
+    let body = protobuf(request).unwrap_or_else(|| {
+        let text = std::str::from_utf8(&request.body).unwrap();
+        let as_lines =
+            || -> Result<Value, _> { text.lines().map(serde_json::from_str::<Value>).collect() };
+        serde_json::from_str(text)
+            .or_else(|_| as_lines())
+            .unwrap_or_else(|_: serde_json::Error| text.lines().collect())
+    });
     json!({
         "verb": request.verb,
         "url": request.url,
@@ -159,16 +184,24 @@ pub fn judged_by(fake: &impl Fake, request: &Request, secret: &str, expected: &[
             headers.push(("authorization".to_owned(), format!("Bearer {secret}")));
         }
         Some(Auth::Header(name, _)) => headers.push((name.clone(), secret.to_owned())),
+        Some(Auth::Basic(user, _)) => {
+            let pair = STANDARD.encode(format!("{user}:{secret}"));
+            headers.push(("authorization".to_owned(), format!("Basic {pair}")));
+        }
         _ => {}
     }
-    let text = std::str::from_utf8(&request.body).unwrap();
+    let body = match std::str::from_utf8(&request.body) {
+        Ok(text) => text.replace("{secret:1}", secret).into_bytes(),
+        Err(_) => request.body.clone(),
+    };
     let (_, after_scheme) = request.url.split_once("://").unwrap();
     let path = after_scheme.find('/').map_or("/", |at| &after_scheme[at..]);
+    let path = path.split('?').next().unwrap_or(path);
     let answer = fake.answer(&backend::Request {
         method: request.verb.to_owned(),
         path: path.to_owned(),
         headers,
-        body: text.replace("{secret:1}", secret).into(),
+        body: body.into(),
         ..backend::Request::default()
     });
     assert!(

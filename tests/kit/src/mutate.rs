@@ -8,6 +8,8 @@ use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::backend::otlp::wire::{self, Signal};
+use crate::backend::prometheus;
 use crate::backend::{Answer, Fake, Request};
 use crate::paths;
 
@@ -35,10 +37,34 @@ pub struct Endpoint {
     /// Which part of the file is the body, as a JSON pointer; all of it when absent.
     #[serde(default)]
     pub part: String,
+    /// The body is sent in protobuf; the file has its JSON.
+    pub protobuf: Option<Protobuf>,
     /// Status of the good request.
     pub accepted: u16,
     /// What to break.
     pub mutations: Vec<Mutation>,
+}
+
+/// What a body in protobuf is.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the kinds of requests, by name")]
+pub enum Protobuf {
+    Traces,
+    Logs,
+    Metrics,
+    RemoteWrite,
+}
+
+impl Protobuf {
+    fn encode(self, body: &Value) -> anyhow::Result<Vec<u8>> {
+        match self {
+            Self::Traces => wire::to_protobuf(Signal::Traces, body),
+            Self::Logs => wire::to_protobuf(Signal::Logs, body),
+            Self::Metrics => wire::to_protobuf(Signal::Metrics, body),
+            Self::RemoteWrite => prometheus::encode(body),
+        }
+    }
 }
 
 /// One broken thing, and the answer to it.
@@ -176,7 +202,11 @@ fn request(
         path = mutation.path.clone().unwrap_or(path);
         raw.clone_from(&mutation.raw);
     }
-    let body = raw.unwrap_or_else(|| body.to_string());
+    let body = match (raw, endpoint.protobuf) {
+        (Some(raw), _) => raw.into_bytes(),
+        (None, Some(kind)) => kind.encode(&body)?,
+        (None, None) => body.to_string().into_bytes(),
+    };
     Ok(Request {
         method,
         path,

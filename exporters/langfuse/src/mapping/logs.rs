@@ -8,7 +8,9 @@ use mastra_exporter_sdk::json::JsonText;
 use mastra_exporter_sdk::raw::{members, text as json_text};
 use mastra_exporter_sdk::records::{Log, LogBatch};
 use mastra_otlp::attributes::{Attributes, Key};
-use mastra_otlp::json::{JsonAttributes, Parts, Place, SPANS, hex_id};
+use mastra_otlp::encode::Encoder;
+use mastra_otlp::envelope::{Origin, Parts, Place, SPANS};
+use mastra_otlp::span::{Point, point};
 
 use super::{Common, Metadata, trace_tags};
 use crate::config::{Config, LogsWithoutTrace};
@@ -32,22 +34,18 @@ pub fn request(batch: &LogBatch, config: &Config) -> (JsonText, Vec<Option<Strin
         .iter()
         .map(|log| (!is_sent(&log)).then(|| "a log without a trace".to_owned()))
         .collect();
-    let mut text = JsonText::with_capacity(logs.len() * 1_024);
     let mut parts = Logs {
         common: Common {
             config,
             resources: &batch.resources,
             scopes: &batch.scopes,
         },
-        scratch: JsonText::default(),
     };
-    SPANS.write(&mut text, &logs, &mut parts);
-    (text, skipped)
+    (SPANS.json(logs.len() * 1_024, &logs, &mut parts), skipped)
 }
 
 struct Logs<'a> {
     common: Common<'a>,
-    scratch: JsonText,
 }
 
 impl Parts<&Log> for Logs<'_> {
@@ -58,40 +56,25 @@ impl Parts<&Log> for Logs<'_> {
         }
     }
 
-    fn resource(&mut self, text: &mut JsonText, index: Option<u32>) {
-        self.common.resource(text, index);
+    fn origin(&self) -> Origin<'_> {
+        self.common.origin()
     }
 
-    fn scope(&mut self, text: &mut JsonText, index: Option<u32>) {
-        self.common.scope(text, index);
-    }
-
-    fn item(&mut self, text: &mut JsonText, log: &&Log) {
-        text.raw("{\"traceId\":");
-        match &log.trace_id {
-            Some(id) => hex_id(text, id, 32),
-            None => hex_id(text, &ids::trace_id(NAMESPACE, &log.log_id), 32),
-        }
-        text.raw(",\"spanId\":");
-        hex_id(text, &ids::span_id(NAMESPACE, &log.log_id), 16);
-        if let (Some(_), Some(parent)) = (&log.trace_id, &log.span_id) {
-            text.raw(",\"parentSpanId\":");
-            hex_id(text, parent, 16);
-        }
-        text.raw(",\"name\":")
-            .string(&name(log))
-            .raw(",\"kind\":1,\"startTimeUnixNano\":\"")
-            .unsigned(log.time);
-        text.raw("\",\"endTimeUnixNano\":\"")
-            .unsigned(log.time)
-            .raw("\",\"attributes\":");
-        let mut sink = JsonAttributes::begin(text, &mut self.scratch);
-        self.common.everywhere(&mut sink);
-        observation(log, &mut sink);
-        context(log, &mut sink);
-        sink.end();
-        text.raw(",\"droppedAttributesCount\":0,\"events\":[],\"droppedEventsCount\":0,\"status\":{\"code\":0}");
-        text.raw(",\"links\":[],\"droppedLinksCount\":0,\"flags\":257}");
+    fn item<E: Encoder>(&mut self, encoder: &mut E, log: &&Log) {
+        let own_trace = ids::trace_id(NAMESPACE, &log.log_id);
+        let trace_id = log.trace_id.as_deref();
+        let observed = Point {
+            trace_id: trace_id.unwrap_or(&own_trace),
+            span_id: &ids::span_id(NAMESPACE, &log.log_id),
+            parent_span_id: trace_id.and(log.span_id.as_ref()),
+            name: &name(log),
+            time: log.time,
+        };
+        point(encoder, observed, |sink| {
+            self.common.everywhere(sink);
+            observation(log, sink);
+            context(log, sink);
+        });
     }
 }
 

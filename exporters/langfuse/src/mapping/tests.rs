@@ -131,7 +131,8 @@ fn big_token_counts_are_exact() {
     );
     assert_eq!(
         attribute(&span, "gen_ai.usage.output_tokens"),
-        json!({"intValue": "18446744073709551615"})
+        json!({"doubleValue": 18_446_744_073_709_551_615_u64 as f64}),
+        "an integer of OTLP has 63 bits and a sign"
     );
     let details = text(&span, "langfuse.observation.usage_details");
     assert_eq!(

@@ -4,16 +4,20 @@
 //! middle of an answer and to take a backend away with all its connections. It refuses nothing by itself: whether a
 //! request is right is the fake's business.
 
+pub mod arize;
 pub mod behaviour;
 mod body;
 pub mod braintrust;
 pub mod cloud;
+pub mod collector;
 pub mod datadog;
+pub mod laminar;
 pub mod langfuse;
 pub mod langsmith;
 mod message;
 pub mod otlp;
 pub mod posthog;
+pub mod prometheus;
 pub mod schema;
 pub mod sentry;
 mod server;

@@ -5,12 +5,16 @@ use std::io::Write as _;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+use kit::backend::arize::{ArizeAx, Phoenix};
 use kit::backend::braintrust::Braintrust;
 use kit::backend::cloud::Cloud;
+use kit::backend::collector::Collector;
 use kit::backend::datadog::Datadog;
+use kit::backend::laminar::Laminar;
 use kit::backend::langfuse::{Ingestion, Langfuse};
 use kit::backend::langsmith::LangSmith;
 use kit::backend::posthog::PostHog;
+use kit::backend::prometheus::Prometheus;
 use kit::backend::sentry::Sentry;
 use kit::backend::webhook::Webhook;
 use kit::backend::{Backend, RecordEverything, Recorded, Sink, behaviour};
@@ -37,6 +41,16 @@ struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Vendor {
+    /// Arize AX; space space-1, key ax-key.
+    ArizeAx,
+    /// Phoenix; the key is phx-key.
+    Phoenix,
+    /// An OTLP collector; header x-api-key otel-key.
+    Collector,
+    /// Grafana Cloud's gateway; instance 123456, token glc_test.
+    GrafanaCloud,
+    /// Laminar; the key is lmnr-key.
+    Laminar,
     /// The Mastra platform; project proj_1-A, token platform-token.
     Cloud,
     /// Datadog's intakes; the key is dd-api-key-test.
@@ -55,6 +69,8 @@ enum Vendor {
     Langsmith,
     /// PostHog; the token is phc_test.
     Posthog,
+    /// A receiver of remote write; the token is prom-token.
+    Prometheus,
     /// Anything: answers 200 and keeps every request in memory.
     Record,
     /// Anything: answers 200, counts, and keeps nothing. The fastest.
@@ -86,6 +102,11 @@ async fn main() -> anyhow::Result<()> {
 
 async fn start(args: &Args) -> anyhow::Result<Backend> {
     match args.fake {
+        Vendor::ArizeAx => Backend::start_at(ArizeAx::default(), args.port).await,
+        Vendor::Phoenix => Backend::start_at(Phoenix::default(), args.port).await,
+        Vendor::Collector => Backend::start_at(Collector::default(), args.port).await,
+        Vendor::GrafanaCloud => Backend::start_at(Collector::grafana_cloud(), args.port).await,
+        Vendor::Laminar => Backend::start_at(Laminar::default(), args.port).await,
         Vendor::Cloud => Backend::start_at(Cloud::default(), args.port).await,
         Vendor::Sentry => Backend::start_at(Sentry::default(), args.port).await,
         Vendor::Webhook => Backend::start_at(Webhook::default(), args.port).await,
@@ -104,6 +125,7 @@ async fn start(args: &Args) -> anyhow::Result<Backend> {
         }
         Vendor::Langsmith => Backend::start_at(LangSmith::default(), args.port).await,
         Vendor::Posthog => Backend::start_at(PostHog::default(), args.port).await,
+        Vendor::Prometheus => Backend::start_at(Prometheus::default(), args.port).await,
         Vendor::Record => Backend::start_at(RecordEverything, args.port).await,
         Vendor::Sink => Backend::start_at(Sink, args.port).await,
     }

@@ -7,13 +7,13 @@
 //! Used by the posthog exporter's tests and the end-to-end tests.
 
 mod events;
-mod logs;
 #[cfg(test)]
 mod tests;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Fake, Request};
+use super::otlp::check_logs;
+use super::{Answer, Fake, Request, Stored};
 
 /// AI events, up to 8 MiB each.
 pub const AI_BATCH: &str = "/i/v0/ai/batch/";
@@ -110,7 +110,13 @@ impl PostHog {
             return Err(refuse(401, "the token is not a project's".to_owned()));
         }
         let body = self.admit(request)?;
-        let stored = logs::records(&body).map_err(|reason| refuse(400, reason))?;
+        let records = check_logs(&body).map_err(|reason| refuse(400, reason))?;
+        let stored = records.into_iter().map(|record| Stored {
+            kind: LOG,
+            id: record["timeUnixNano"].to_string(),
+            value: record.clone(),
+        });
+        let stored = stored.collect();
         Ok(Answer::json(200, &json!({})).with_stored(stored))
     }
 }

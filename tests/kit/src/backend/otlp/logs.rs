@@ -1,39 +1,34 @@
-//! OTLP/JSON log records as a careful sender writes them (opentelemetry-proto 1.11.0 `logs.proto`). Pure; called by the
-//! fake.
+//! OTLP log records as a careful sender writes them (opentelemetry-proto 1.11.0 `logs.proto`). Pure; called by the fakes.
 
 use serde_json::Value;
 
-use super::LOG;
-use crate::backend::Stored;
-
-/// The log records of a request.
-pub(super) fn records(body: &Value) -> Result<Vec<Stored>, String> {
-    let mut stored = Vec::new();
+/// Checks an `ExportLogsServiceRequest` and returns its records in order.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn check_logs(body: &Value) -> Result<Vec<&Value>, String> {
+    let mut records = Vec::new();
     for of_resource in list(body, "resourceLogs")? {
         attributes(of_resource.get("resource").unwrap_or(&Value::Null))?;
         for of_scope in list(of_resource, "scopeLogs")? {
             for record in list(of_scope, "logRecords")? {
                 check(record)?;
-                stored.push(Stored {
-                    kind: LOG,
-                    id: text(record, "timeUnixNano").to_owned(),
-                    value: record.clone(),
-                });
+                records.push(record);
             }
         }
     }
-    if stored.is_empty() {
+    if records.is_empty() {
         return Err("there are no log records".to_owned());
     }
-    Ok(stored)
+    Ok(records)
 }
 
-fn list<'a>(owner: &'a Value, key: &str) -> Result<&'a Vec<Value>, String> {
+pub(super) fn list<'a>(owner: &'a Value, key: &str) -> Result<&'a Vec<Value>, String> {
     let list = owner.get(key).and_then(Value::as_array);
     list.ok_or_else(|| format!("{key} is missing or no list"))
 }
 
-fn text<'a>(record: &'a Value, key: &str) -> &'a str {
+pub(super) fn text<'a>(record: &'a Value, key: &str) -> &'a str {
     record.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -62,10 +57,20 @@ fn check(record: &Value) -> Result<(), String> {
     attributes(record)
 }
 
-fn attributes(owner: &Value) -> Result<(), String> {
+pub(super) fn attributes(owner: &Value) -> Result<(), String> {
+    if owner.get("attributes").is_none() {
+        return Ok(());
+    }
+    let mut keys = std::collections::HashSet::new();
     for attribute in list(owner, "attributes")? {
         if text(attribute, "key").is_empty() {
             return Err("an attribute has no key".to_owned());
+        }
+        if !keys.insert(text(attribute, "key")) {
+            return Err(format!(
+                "attribute {:?} is there twice",
+                text(attribute, "key")
+            ));
         }
         any_value(attribute.get("value").ok_or("an attribute has no value")?)?;
     }
@@ -78,9 +83,12 @@ fn any_value(value: &Value) -> Result<(), String> {
     let is_right = match (members.next(), members.next()) {
         (None, _) => true,
         (Some((kind, value)), None) => match kind.as_str() {
-            "stringValue" => value.is_string(),
+            "stringValue" | "bytesValue" => value.is_string(),
             "boolValue" => value.is_boolean(),
-            "doubleValue" => value.is_number(),
+            "doubleValue" => {
+                value.is_number()
+                    || matches!(value.as_str(), Some("NaN" | "Infinity" | "-Infinity"))
+            }
             "intValue" => {
                 value.is_i64()
                     || value

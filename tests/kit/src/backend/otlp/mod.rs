@@ -1,19 +1,25 @@
-//! OTLP/JSON traces as a careful sender writes them: our schema, then what no schema can say. Shared by the fakes of
-//! every vendor that takes OTLP. Pure.
+//! OTLP requests as a careful sender writes them, in either encoding: our schema, then what no schema can say. Shared by
+//! the fakes of every vendor that takes OTLP. Pure.
 //!
-//! Sources: OTLP specification 1.11.0, section OTLP/HTTP; trace.proto and common.proto.
+//! Sources: OTLP specification 1.11.0, section OTLP/HTTP; trace.proto, logs.proto, metrics.proto and common.proto.
+
+pub mod logs;
+pub mod metrics;
+pub mod wire;
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
+pub use self::logs::check_logs;
+pub use self::metrics::check_metrics;
 use super::schema::Schema;
 
 static TRACES: LazyLock<anyhow::Result<Schema>> = LazyLock::new(|| {
     Schema::new(
         "otlp-traces.schema.json",
-        include_str!("../../../schemas/otlp-traces.schema.json"),
+        include_str!("../../../../schemas/otlp-traces.schema.json"),
     )
 });
 

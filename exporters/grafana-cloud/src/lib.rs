@@ -1,0 +1,73 @@
+//! Sends traces, logs and metrics to the OTLP gateway of Grafana Cloud. Wiring only: `config` finds the gateway, `mapping`
+//! makes requests of our records, `wire` has the paths, `request` sends and reads the answers. Metrics are running totals,
+//! as Mimir wants them: they are aggregated here and held until the next flush.
+
+pub mod config;
+pub mod mapping;
+pub mod request;
+pub mod wire;
+
+use std::cell::RefCell;
+
+use mastra_exporter_sdk::records::{LogBatch, MetricBatch, SendResult, SpanBatch};
+use mastra_exporter_sdk::settings::SettingError;
+use mastra_exporter_sdk::{Acknowledgement, Description, Exporter, Logs, Metrics, Traces};
+use mastra_metrics::{Aggregator, delivery, now};
+
+use crate::config::Config;
+
+/// The configured exporter.
+#[derive(Debug)]
+pub struct GrafanaCloud {
+    config: Config,
+    metrics: RefCell<Aggregator>,
+}
+
+impl Exporter for GrafanaCloud {
+    type Settings = config::Settings;
+
+    fn describe() -> Description {
+        Description::new("grafana-cloud", env!("CARGO_PKG_VERSION"), config::schema())
+            .limits(config::MAX_ITEMS, config::MAX_BYTES)
+            .stateful(config::FLUSH_INTERVAL)
+            .host(config::GATEWAYS)
+            .host_of_setting("endpoint")
+    }
+
+    fn configure(settings: config::Settings) -> Result<Self, Vec<SettingError>> {
+        settings.check().map(|config| Self {
+            metrics: RefCell::new(Aggregator::new(config.metrics.clone())),
+            config,
+        })
+    }
+
+    fn flush(&self) -> Vec<Acknowledgement> {
+        let mut metrics = self.metrics.borrow_mut();
+        delivery::flush(&mut metrics, now(), |batch| {
+            let body = mapping::writer(&self.config).metrics(batch);
+            request::send(&self.config, wire::METRICS, body, batch.metrics.len())
+        })
+    }
+}
+
+impl Traces for GrafanaCloud {
+    fn send_spans(&self, batch: &SpanBatch) -> SendResult {
+        let body = mapping::writer(&self.config).traces(batch);
+        request::send(&self.config, wire::TRACES, body, batch.spans.len())
+    }
+}
+
+impl Logs for GrafanaCloud {
+    fn send_logs(&self, batch: &LogBatch) -> SendResult {
+        let body = mapping::writer(&self.config).logs(batch);
+        request::send(&self.config, wire::LOGS, body, batch.logs.len())
+    }
+}
+
+impl Metrics for GrafanaCloud {
+    fn send_metrics(&self, batch: &MetricBatch) -> SendResult {
+        SendResult::each(self.metrics.borrow_mut().take(batch, now()))
+    }
+}
+
+mastra_exporter_sdk::export!(GrafanaCloud: traces, logs, metrics);
