@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use kit::backend::langfuse::{Langfuse, SPAN};
-use kit::backend::{Backend, Behaviour, Which};
+use kit::backend::{Backend, Behaviour, DEADLINE, Which};
 use kit::client::Outgoing;
 use kit::fixtures::{ndjson, span, span_id};
 use kit::host::{HostCommand, RunningHost, Signal};
@@ -60,8 +61,8 @@ pub struct Tally {
 /// Where a life ends.
 #[derive(Clone, Copy, Debug)]
 enum Point {
-    /// Before it listens.
-    InStart,
+    /// So long after its start: while it opens its files, mostly.
+    InStart(Duration),
     /// As soon as so many requests have been acknowledged.
     AfterAcknowledgement(u64),
     /// While the steady backend has a request and the host no answer.
@@ -75,7 +76,7 @@ enum Point {
 impl Point {
     fn draw(random: &mut fastrand::Rng) -> Self {
         match random.u8(0..10) {
-            0 => Self::InStart,
+            0 => Self::InStart(Duration::from_micros(random.u64(0..60_000))),
             1..=3 => Self::AfterAcknowledgement(random.u64(1..20)),
             4..=5 => Self::BetweenRequestAndAnswer(random.usize(1..5)),
             6..=8 => Self::AfterAnswer(random.usize(1..5)),
@@ -85,7 +86,7 @@ impl Point {
 
     const fn name(self) -> &'static str {
         match self {
-            Self::InStart => "in start",
+            Self::InStart(_) => "in start",
             Self::AfterAcknowledgement(_) => "after an acknowledgement",
             Self::BetweenRequestAndAnswer(_) => "between request and answer",
             Self::AfterAnswer(_) => "after an answer",
@@ -195,14 +196,11 @@ async fn life(
     steady: &Backend,
     troubled: &Backend,
 ) -> anyhow::Result<()> {
-    let command = host(data, steady, troubled)?;
-    if matches!(point, Point::InStart) {
-        return command.kill_at_first_word().await;
+    let command = host(data, steady, troubled)?.args(["--listen", "127.0.0.1:0"]);
+    if let Point::InStart(time) = point {
+        return command.kill_after(time).await;
     }
-    let host = command
-        .args(["--listen", "127.0.0.1:0"])
-        .start_bare()
-        .await?;
+    let host = command.start_bare().await?;
     let (count, mut acknowledged) = watch::channel(0);
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
@@ -210,7 +208,7 @@ async fn life(
     }
     let requests = steady.requests().len();
     match point {
-        Point::InStart => {}
+        Point::InStart(_) => {}
         Point::AfterAcknowledgement(wanted) => {
             acknowledged.wait_for(|count| *count >= wanted).await?;
         }
@@ -219,10 +217,8 @@ async fn life(
             steady.wait_for_requests(requests + wanted).await?;
         }
         Point::AfterAnswer(wanted) => {
-            let answered = steady.answered_after(0).len();
-            steady
-                .wait_until(|_| steady.answered_after(answered).len() >= wanted)
-                .await?;
+            let answered = steady.answered_after(0).len() + wanted;
+            until(steady, || steady.answered_after(0).len() >= answered).await?;
         }
         Point::InStop => {
             acknowledged.wait_for(|count| *count >= 1).await?;
@@ -259,8 +255,7 @@ async fn settle(
         .start_bare()
         .await?;
     for backend in [steady, troubled] {
-        let arrived = |ids: &BTreeSet<String>| acknowledged.is_subset(ids);
-        backend.wait_until(|_| arrived(&ids(backend))).await?;
+        until(backend, || acknowledged.is_subset(&ids(backend))).await?;
     }
     let finished = last.terminate().await?;
     finished.expect_code(0)?;
@@ -293,6 +288,19 @@ async fn settle(
         plan.seed
     );
     Ok(tally)
+}
+
+/// Looks again after each request and each answer.
+async fn until(backend: &Backend, promise: impl Fn() -> bool) -> anyhow::Result<()> {
+    let mut changes = backend.changes();
+    let looking = async {
+        while !promise() {
+            changes.changed().await?;
+        }
+        anyhow::Ok(())
+    };
+    let looked = tokio::time::timeout(DEADLINE, looking).await;
+    looked.with_context(|| format!("not in time:\n{}", backend.summary()))?
 }
 
 fn ids(backend: &Backend) -> BTreeSet<String> {

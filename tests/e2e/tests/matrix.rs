@@ -39,15 +39,17 @@ async fn the_matrix_as_json_is_exactly_what_the_components_export() -> anyhow::R
 }
 
 #[tokio::test]
-async fn the_matrix_as_markdown_is_the_one_of_the_readme() -> anyhow::Result<()> {
+async fn the_matrix_as_markdown_is_the_one_of_the_documents() -> anyhow::Result<()> {
     let shipped = shipped()?;
     let names: Vec<&str> = shipped.iter().map(String::as_str).collect();
     let table = matrix(&names, "markdown").await?.stdout;
-    let readme = std::fs::read_to_string(kit::paths::repository().join("README.md"))?;
-    assert!(
-        readme.contains(table.trim()),
-        "README.md does not have:\n{table}"
-    );
+    for file in ["README.md", "docs/exporters.md"] {
+        let page = std::fs::read_to_string(kit::paths::repository().join(file))?;
+        assert!(
+            page.contains(table.trim()),
+            "{file} does not have:\n{table}"
+        );
+    }
     Ok(())
 }
 
@@ -65,5 +67,19 @@ async fn an_empty_directory_is_named_as_a_mistake() -> anyhow::Result<()> {
         "{}",
         finished.stderr
     );
+    Ok(())
+}
+
+#[test]
+fn every_exporter_has_its_limits_on_the_page() -> anyhow::Result<()> {
+    let page = std::fs::read_to_string(kit::paths::repository().join("docs/exporters.md"))?;
+    let (_, limits) = page
+        .split_once("## Limits worth knowing")
+        .context("no limits")?;
+    for name in shipped()? {
+        // Lines of JSON have no destination that could limit them.
+        let is_there = name == "json" || limits.contains(&format!("| {name} |"));
+        assert!(is_there, "docs/exporters.md says nothing of {name}");
+    }
     Ok(())
 }

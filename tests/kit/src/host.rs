@@ -190,15 +190,18 @@ impl HostCommand {
         self.spawn()?.listening().await
     }
 
-    /// Starts and is killed with the first line of its log, while it opens its files.
+    /// Starts and is killed after so long, wherever it is then.
     ///
     /// # Errors
     /// When it cannot be started, or does not end.
-    pub async fn kill_at_first_word(self) -> anyhow::Result<()> {
-        let process = self.spawn()?;
-        let mut log = process.stderr.clone();
-        tokio::time::timeout(DEADLINE, log.find(|_| Some(()))).await?;
-        process.signal(Signal::KILL)?;
+    pub async fn kill_after(self, time: Duration) -> anyhow::Result<()> {
+        let mut process = self.spawn()?;
+        if tokio::time::timeout(time, process.child.wait())
+            .await
+            .is_err()
+        {
+            process.signal(Signal::KILL)?;
+        }
         process.ended().await.map(drop)
     }
 
