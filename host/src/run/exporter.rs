@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tracing::warn;
 
 use crate::config::secret::Secret;
 use crate::config::select::Planned;
@@ -19,7 +20,7 @@ use crate::deliver::settings::{ExporterSettings, HoldingSettings};
 use crate::event::instrument::{Instruments, Override};
 use crate::http::grant::{self, GrantError, HostRequest};
 use crate::http::hop::HopTrail;
-use crate::http::message::Request;
+use crate::http::message::{HttpError, Request};
 use crate::http::secrets::{HideError, Secrets};
 use crate::http::{Client, ClientError, ClientSettings, Limits, Transport};
 use crate::plugin::{
@@ -240,11 +241,18 @@ async fn refuse_own_listener(client: &Client, planned: &Planned) -> Result<(), S
         let Some(url) = planned.settings.values.get(setting).and_then(Value::as_str) else {
             continue;
         };
-        if let Err(error) = client.check_target(url).await {
-            return Err(StartError::OwnListener {
-                setting: setting.clone(),
-                reason: error.to_string(),
-            });
+        match client.check_target(url).await {
+            Ok(()) => {}
+            // The name service may be down, too: events wait until it is back, and dialling checks again.
+            Err(error @ HttpError::Unreachable(_)) => {
+                warn!(setting, %error, "A host cannot be resolved yet.");
+            }
+            Err(error) => {
+                return Err(StartError::OwnListener {
+                    setting: setting.clone(),
+                    reason: error.to_string(),
+                });
+            }
         }
     }
     Ok(())

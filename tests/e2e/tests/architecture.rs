@@ -25,6 +25,8 @@ const NO_VENDORS: [&str; 12] = [
     "webhook",
     "prometheus",
 ];
+/// Attributes of senders carry the names of their makers; there the name is on the wire, not a destination.
+const NAMES_OF_SENDERS: &str = "host/src/event/decode/conventions.rs";
 /// What pure code has no use for.
 const IMPURE: [&str; 12] = [
     "SystemTime",
@@ -108,7 +110,11 @@ fn the_host_knows_no_backend_by_name() -> anyhow::Result<()> {
         "{vendors:?}"
     );
     let mut found = Vec::new();
-    for source in below("host/src")?.iter().filter(|source| !source.is_test()) {
+    let own = below("host/src")?;
+    for source in own
+        .iter()
+        .filter(|source| !source.is_test() && source.path != NAMES_OF_SENDERS)
+    {
         let code = source.code().to_lowercase();
         let named = vendors
             .iter()

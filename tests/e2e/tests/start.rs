@@ -1,6 +1,6 @@
 //! What a start waits for, and what it does not.
 
-use e2e::{Config, lines, run};
+use e2e::{Config, accounts, lines, run};
 use kit::backend::Backend;
 use kit::backend::langfuse::{Langfuse, SPAN};
 use kit::client::Outgoing;
@@ -48,5 +48,27 @@ async fn a_big_component_compiles_beside_the_others_and_misses_nothing() -> anyh
     assert_eq!(backend.stored(SPAN).len(), COUNT);
     let report = e2e::accounts(&finished)?;
     assert_eq!(report.of("langfuse/big", "traces")?.delivered, COUNT as u64);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_be_resolved_does_not_stop_the_start() -> anyhow::Result<()> {
+    let data = tempfile::tempdir()?;
+    let config = Config::new().langfuse("langfuse", "https://no-such-host.invalid")?;
+    let host = run(&config)?
+        .arg("--data-dir")
+        .arg(data.path())
+        .start_bare()
+        .await?;
+    let reply = host.send_events(ndjson(&bench_spans(3, 1_300))).await?;
+    assert_eq!(reply.status, 200);
+    let finished = host.terminate().await?;
+    finished.expect_code(3)?;
+    assert!(
+        finished.stderr.contains("A host cannot be resolved yet"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(accounts(&finished)?.of("langfuse", "traces")?.queued, 3);
     Ok(())
 }
