@@ -68,7 +68,7 @@ enum Point {
     /// While the steady backend has a request and the host no answer.
     BetweenRequestAndAnswer(usize),
     /// As soon as the steady backend has answered so many requests.
-    AfterAnswer(usize),
+    AfterAnswer(u64),
     /// Right after it was asked to stop.
     InStop,
 }
@@ -79,7 +79,7 @@ impl Point {
             0 => Self::InStart(Duration::from_micros(random.u64(0..60_000))),
             1..=3 => Self::AfterAcknowledgement(random.u64(1..20)),
             4..=5 => Self::BetweenRequestAndAnswer(random.usize(1..5)),
-            6..=8 => Self::AfterAnswer(random.usize(1..5)),
+            6..=8 => Self::AfterAnswer(random.u64(1..5)),
             _ => Self::InStop,
         }
     }
@@ -206,7 +206,7 @@ async fn life(
     for _ in 0..CLIENTS {
         clients.spawn(Arc::clone(senders).send(host.address(), count.clone()));
     }
-    let requests = steady.requests().len();
+    let (requests, answers) = (count_requests(steady), count_answers(steady));
     match point {
         Point::InStart(_) => {}
         Point::AfterAcknowledgement(wanted) => {
@@ -214,11 +214,13 @@ async fn life(
         }
         Point::BetweenRequestAndAnswer(wanted) => {
             steady.on(Which::all().nth(wanted), Behaviour::Never);
-            steady.wait_for_requests(requests + wanted).await?;
+            until(steady, || {
+                count_requests(steady) >= requests + wanted as u64
+            })
+            .await?;
         }
         Point::AfterAnswer(wanted) => {
-            let answered = steady.answered_after(0).len() + wanted;
-            until(steady, || steady.answered_after(0).len() >= answered).await?;
+            until(steady, || count_answers(steady) >= answers + wanted).await?;
         }
         Point::InStop => {
             acknowledged.wait_for(|count| *count >= 1).await?;
@@ -301,6 +303,19 @@ async fn until(backend: &Backend, promise: impl Fn() -> bool) -> anyhow::Result<
     };
     let looked = tokio::time::timeout(DEADLINE, looking).await;
     looked.with_context(|| format!("not in time:\n{}", backend.summary()))?
+}
+
+fn count_requests(backend: &Backend) -> u64 {
+    let counts = backend.counts();
+    counts.values().map(|route| route.requests).sum()
+}
+
+fn count_answers(backend: &Backend) -> u64 {
+    let counts = backend.counts();
+    counts
+        .values()
+        .flat_map(|route| route.statuses.values())
+        .sum()
 }
 
 fn ids(backend: &Backend) -> BTreeSet<String> {

@@ -121,7 +121,11 @@ fn full_span() -> (ExportTraceServiceRequest, Value) {
             schema_url: Bytes::from_static(b"https://r/1"),
         }],
     };
-    let same = json!({"resourceSpans": [{
+    (request, full_span_as_json())
+}
+
+fn full_span_as_json() -> Value {
+    json!({"resourceSpans": [{
         "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}], "droppedAttributesCount": 5},
         "schemaUrl": "https://r/1",
         "scopeSpans": [{
@@ -149,8 +153,7 @@ fn full_span() -> (ExportTraceServiceRequest, Value) {
                 "status": {"message": "bad", "code": 2},
             }],
         }],
-    }]});
-    (request, same)
+    }]})
 }
 
 #[tokio::test]
