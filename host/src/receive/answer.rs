@@ -25,7 +25,7 @@ pub(super) enum RequestError {
     )]
     Unauthorized,
     #[error(
-        "the body is larger than {limit_bytes} bytes: send smaller batches or raise receive.max_body_bytes"
+        "the body is larger than {limit_bytes} bytes: send smaller batches or raise receivers.http.max_request_body_size"
     )]
     TooLarge { limit_bytes: usize },
     #[error("content-encoding `{0}` is not known: send gzip, zstd or none")]
@@ -38,9 +38,7 @@ pub(super) enum RequestError {
     Body(String),
     #[error("the body could not be read: {0}")]
     Shape(FieldError),
-    #[error(
-        "too many bytes of requests are on their way (receive.max_inflight_bytes): send again later"
-    )]
+    #[error("too many bytes of requests are on their way: send again later")]
     Busy,
     #[error(transparent)]
     Intake(#[from] IntakeError),

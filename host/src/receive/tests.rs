@@ -735,7 +735,7 @@ async fn a_body_over_the_limit_is_refused_with_the_setting_to_raise() {
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     let problem = answer["error"].as_str().unwrap();
     assert!(
-        problem.contains("1000 bytes") && problem.contains("receive.max_body_bytes"),
+        problem.contains("1000 bytes") && problem.contains("receivers.http.max_request_body_size"),
         "{problem}"
     );
     let (status, _) = house.post("/ai/spans/publish", large.clone()).await;

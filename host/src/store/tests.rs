@@ -38,8 +38,9 @@ fn rows_of_one_id_replace_each_other_unless_a_higher_rank_is_there() {
     for (rank, content) in [
         (1, "updated"),
         (2, "ended"),
-        (0, "started"),
         (2, "ended again"),
+        (0, "started"),
+        (1, "updated late"),
     ] {
         let row = row("a", 5, rank, content);
         store.upsert("x", Signal::Traces, &[row], 1).unwrap();

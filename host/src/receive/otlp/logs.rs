@@ -3,7 +3,7 @@
 
 use super::messages::{AnyKind, AnyValue, ExportLogsServiceRequest, KeyValue, LogRecord};
 use super::write::{self, Object, text_of};
-use super::{Items, optional_span_id, optional_trace_id};
+use super::{Identity, Items, optional_span_id, optional_trace_id, shared};
 use crate::event::EventKind;
 use crate::event::fields::FieldError;
 
@@ -17,20 +17,13 @@ pub(super) fn read(request: &ExportLogsServiceRequest, items: &mut Items<'_>) {
         for scoped in &group.scope_logs {
             let scope = write::scope(scoped.scope.as_ref(), &scoped.schema_url);
             for record in &scoped.log_records {
-                let id = items.derived_id(record);
-                let time = match (record.time_unix_nano, record.observed_time_unix_nano) {
-                    (0, 0) => items.received_at(),
-                    (0, observed) => observed,
-                    (time, _) => time,
-                };
-                let resource = || resource.clone();
+                let identity = items.identity();
                 match Evaluation::of(record) {
                     Some(evaluation) => items.add(EventKind::Score, record, || {
-                        evaluation.event(record, &id, time, resource()?.as_deref())
+                        evaluation.event(record, identity, shared(&resource)?)
                     }),
                     None => items.add(EventKind::Log, record, || {
-                        let (resource, scope) = (resource()?, scope.clone()?);
-                        event(record, &id, time, resource.as_deref(), scope.as_deref())
+                        event(record, identity, shared(&resource)?, shared(&scope)?)
                     }),
                 }
             }
@@ -38,10 +31,17 @@ pub(super) fn read(request: &ExportLogsServiceRequest, items: &mut Items<'_>) {
     }
 }
 
+/// When it happened, else when it was seen; 0 when neither is known.
+const fn time(record: &LogRecord) -> u64 {
+    match record.time_unix_nano {
+        0 => record.observed_time_unix_nano,
+        time => time,
+    }
+}
+
 fn event(
     record: &LogRecord,
-    id: &str,
-    time: u64,
+    identity: Identity,
     resource: Option<&[u8]>,
     scope: Option<&[u8]>,
 ) -> Result<Vec<u8>, FieldError> {
@@ -51,8 +51,6 @@ fn event(
         _ => None,
     };
     let mut event = Object::default();
-    event.text("logId", id);
-    event.time("timestamp", time);
     event.text("level", level(record));
     event.text("message", message.unwrap_or_default());
     ids(&mut event, record)?;
@@ -72,6 +70,7 @@ fn event(
     otel.raw_if("scope", scope);
     event.raw("otel", &otel.finish());
     event.raw_if("resource", resource);
+    identity.complete(&mut event, "logId", time(record));
     Ok(event.finish())
 }
 
@@ -136,16 +135,12 @@ impl<'m> Evaluation<'m> {
     fn event(
         &self,
         record: &LogRecord,
-        id: &str,
-        time: u64,
+        identity: Identity,
         resource: Option<&[u8]>,
     ) -> Result<Vec<u8>, FieldError> {
         let attributes = &record.attributes;
         let text = |key| text_of(attributes, key);
         let mut event = Object::default();
-        let own = text("mastra.score.id").filter(|own| !own.is_empty());
-        event.utf8("scoreId", own.unwrap_or(id.as_bytes()))?;
-        event.time("timestamp", time);
         ids(&mut event, record)?;
         event.utf8("scorerId", text("mastra.scorer.id").unwrap_or(self.name))?;
         event.utf8("scorerName", self.name)?;
@@ -169,6 +164,13 @@ impl<'m> Evaluation<'m> {
             .collect();
         event.attributes("metadata", &others)?;
         event.raw_if("resource", resource);
+        match text("mastra.score.id").filter(|own| !own.is_empty()) {
+            Some(own) => {
+                event.utf8("scoreId", own)?;
+                identity.set_time(&mut event, time(record));
+            }
+            None => identity.complete(&mut event, "scoreId", time(record)),
+        }
         Ok(event.finish())
     }
 }

@@ -6,7 +6,7 @@ use super::messages::{
     HistogramDataPoint, KeyValue, Metric, NumberDataPoint, SummaryDataPoint,
 };
 use super::write::{self, Object};
-use super::{Items, optional_span_id, optional_trace_id};
+use super::{Identity, Items, Shared, optional_span_id, optional_trace_id, shared};
 use crate::event::EventKind;
 use crate::event::fields::FieldError;
 
@@ -27,8 +27,6 @@ pub(super) fn read(request: &ExportMetricsServiceRequest, items: &mut Items<'_>)
         }
     }
 }
-
-type Shared = Result<Option<Vec<u8>>, FieldError>;
 
 /// What the points of a metric share.
 struct Context<'m> {
@@ -107,22 +105,17 @@ impl Context<'_> {
         head: &Head<'_>,
         value: impl FnOnce() -> Result<Object, FieldError>,
     ) {
-        let id = items.derived_id_of(&[&self.metric.name], point);
-        let time = match head.time {
-            0 => items.received_at(),
-            time => time,
-        };
+        let identity = items.identity();
         items.add(EventKind::Metric, point, || {
             let value = value().map_err(|error| error.within("value"))?;
-            self.event(head, &id, time, &value.finish())
+            self.event(head, identity, &value.finish())
         });
     }
 
     fn event(
         &self,
         head: &Head<'_>,
-        id: &str,
-        time: u64,
+        identity: Identity,
         value: &[u8],
     ) -> Result<Vec<u8>, FieldError> {
         let is_text = |attribute: &&KeyValue| {
@@ -135,8 +128,6 @@ impl Context<'_> {
         let (labels, others): (Vec<&KeyValue>, Vec<&KeyValue>) =
             head.attributes.iter().partition(is_text);
         let mut event = Object::default();
-        event.text("metricId", id);
-        event.time("timestamp", time);
         event.utf8("name", &self.metric.name)?;
         event.utf8_if("unit", &self.metric.unit)?;
         event.raw("value", value);
@@ -153,9 +144,10 @@ impl Context<'_> {
         otel.attributes("metadata", &self.metric.metadata)?;
         otel.attributes("attributes", &owned(&others))?;
         otel.count("flags", head.flags);
-        otel.raw_if("scope", self.scope.clone()?.as_deref());
+        otel.raw_if("scope", shared(self.scope)?);
         event.raw("otel", &otel.finish());
-        event.raw_if("resource", self.resource.clone()?.as_deref());
+        event.raw_if("resource", shared(self.resource)?);
+        identity.complete(&mut event, "metricId", head.time);
         Ok(event.finish())
     }
 }

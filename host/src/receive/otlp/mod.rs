@@ -22,6 +22,7 @@ use prost::Message;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::Xxh3;
 
+use self::write::Object;
 use super::batch::Batch;
 use crate::event::fields::{FieldError, excerpt};
 use crate::event::{Event, EventKind, Source};
@@ -119,26 +120,12 @@ struct Items<'r> {
 }
 
 impl Items<'_> {
-    /// Unix nanoseconds: the time of an item that has none.
-    const fn received_at(&self) -> u64 {
-        self.received_at
-    }
-
-    /// An id for an item that has none: the same item at the same place of the same request has the same id, so that a
-    /// request that is sent again is recognised.
-    fn derived_id(&self, item: &impl Message) -> String {
-        self.derived_id_of(&[], item)
-    }
-
-    fn derived_id_of(&self, around: &[&[u8]], item: &impl Message) -> String {
-        let mut hash = Xxh3::new();
-        hash.update(&self.index.to_le_bytes());
-        for part in around {
-            hash.update(&part.len().to_le_bytes());
-            hash.update(part);
+    /// What names the next item, if it has no name of its own.
+    const fn identity(&self) -> Identity {
+        Identity {
+            index: self.index,
+            received_at: self.received_at,
         }
-        hash.update(&item.encode_to_vec());
-        format!("{:032x}", hash.digest128())
     }
 
     /// Makes an event of what `write` gives, or a refused item of its error.
@@ -161,6 +148,41 @@ impl Items<'_> {
         }
         self.index += 1;
     }
+}
+
+/// An item's place in its request.
+#[derive(Clone, Copy)]
+struct Identity {
+    index: u64,
+    received_at: u64,
+}
+
+impl Identity {
+    /// Adds the time, or when the item came if it has none (0), and an id. The same item of the same resource at the same
+    /// place of a request has the same id, so that a request that is sent again is recognised, and nothing else is.
+    fn complete(self, event: &mut Object, id_key: &str, time: u64) {
+        let mut hash = Xxh3::new();
+        hash.update(&self.index.to_le_bytes());
+        hash.update(&time.to_le_bytes());
+        hash.update(event.written());
+        event.text(id_key, &format!("{:032x}", hash.digest128()));
+        self.set_time(event, time);
+    }
+
+    /// Adds the time alone.
+    fn set_time(self, event: &mut Object, time: u64) {
+        event.time("timestamp", if time == 0 { self.received_at } else { time });
+    }
+}
+
+/// What the items of a group share, written once: a resource or a scope, or why it cannot be.
+type Shared = Result<Option<Vec<u8>>, FieldError>;
+
+fn shared(of_group: &Shared) -> Result<Option<&[u8]>, FieldError> {
+    of_group
+        .as_ref()
+        .map(Option::as_deref)
+        .map_err(Clone::clone)
 }
 
 /// 16 bytes, not all zero.

@@ -3,7 +3,7 @@
 
 use super::messages::{ExportTraceServiceRequest, Span, SpanEvent, SpanLink, SpanStatus};
 use super::write::{self, Object};
-use super::{Items, span_id, trace_id};
+use super::{Items, shared, span_id, trace_id};
 use crate::event::EventKind;
 use crate::event::fields::FieldError;
 
@@ -15,8 +15,7 @@ pub(super) fn read(request: &ExportTraceServiceRequest, items: &mut Items<'_>) {
             let scope = write::scope(scoped.scope.as_ref(), &scoped.schema_url);
             for span in &scoped.spans {
                 items.add(EventKind::SpanEnded, span, || {
-                    let (resource, scope) = (resource.clone()?, scope.clone()?);
-                    event(span, resource.as_deref(), scope.as_deref())
+                    event(span, shared(&resource)?, shared(&scope)?)
                 });
             }
         }

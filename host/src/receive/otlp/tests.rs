@@ -296,6 +296,21 @@ async fn log_records_keep_their_body_severity_and_context() {
 }
 
 #[tokio::test]
+async fn like_items_of_two_resources_are_two_events() {
+    let of = |host: &str| {
+        let resource =
+            json!({"attributes": [{"key": "host.name", "value": {"stringValue": host}}]});
+        let point = json!({"timeUnixNano": NOW.to_string(), "asInt": "0"});
+        let metrics = json!([{"name": "load", "gauge": {"dataPoints": [point]}}]);
+        json!({"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": metrics}]}]})
+    };
+    let key = |batch: Batch| batch.events[0].repeat_key;
+    let one = key(from_json(Request::Metrics, &of("one")).await);
+    assert_ne!(one, key(from_json(Request::Metrics, &of("two")).await));
+    assert_eq!(one, key(from_json(Request::Metrics, &of("one")).await));
+}
+
+#[tokio::test]
 async fn an_evaluation_is_a_score() {
     let attributes = json!([
         {"key": "gen_ai.evaluation.name", "value": {"stringValue": "relevance"}},

@@ -122,6 +122,11 @@ impl Object {
         Ok(())
     }
 
+    /// What is written so far.
+    pub(super) fn written(&self) -> &[u8] {
+        &self.text
+    }
+
     /// The object, or nothing if it has no member.
     pub(super) fn finish_if(self) -> Option<Vec<u8>> {
         (!self.text.is_empty()).then(|| self.finish())
