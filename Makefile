@@ -28,8 +28,8 @@ demo: build ## Watch recorded agent events travel to a local recording server.
 test: build ## Run all tests that need no network.
 	MASTRA_HOST_BIN=target/release/mastra-host $(CARGO_TEST) $(HOST_TESTS) --workspace --exclude peers --exclude bench --lib --bins --tests
 
-test-peers: build ## Run the tests against the official clients (npm).
-	cd tests/peers && npm ci --no-audit --no-fund
+test-peers: build ## Run the tests against real clients and servers (npm, PyPI, Debian).
+	tests/peers/install.sh
 	MASTRA_HOST_BIN=target/release/mastra-host $(CARGO_TEST) -p peers
 
 lint: setup ## Check format and lints.
@@ -37,7 +37,7 @@ lint: setup ## Check format and lints.
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 
 bench: build ## Measure spans per CPU-second and peak memory, beside a rival.
-	cd tests/peers && npm ci --no-audit --no-fund
+	tests/peers/install.sh
 	cargo run --release --locked -q -p bench
 
 chaos: build ## Kill the host a thousand times and see that nothing is lost.
