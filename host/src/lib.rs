@@ -14,6 +14,8 @@ pub mod queue;
 
 pub mod route;
 
+pub mod shape;
+
 pub mod deliver;
 
 pub mod plugin;

@@ -33,6 +33,14 @@ pub const QUEUE_MAX_MEMORY_BYTES: u64 = 256 * MIB;
 /// How long repeats of an event are recognised: longer than the platform client's retries by far.
 pub const REPEAT_WINDOW: Duration = Duration::from_secs(3600);
 
+/// `shape.span_types.max_wait`: longer than most traces take. Spans of longer ones go as they are known by then.
+pub const SPAN_TYPES_MAX_WAIT: Duration = Duration::from_secs(30);
+/// `shape.sampling_percentage`: nobody wants to miss a trace without having said so.
+pub const SAMPLING_PERCENTAGE: f64 = 100.0;
+
+/// `shape.max_string_bytes`: what is left must still tell something beside the mark.
+pub const LEAST_STRING_BYTES: u64 = 64;
+
 /// Events in one call. Larger batches gain little: a call costs microseconds, a request milliseconds.
 pub const BATCH_MAX_ITEMS: u32 = 512;
 /// Bytes of event text in one call. Below the body limits of all known backends (the lowest is about 3.5 MB).

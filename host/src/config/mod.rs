@@ -17,6 +17,7 @@ mod read;
 pub mod secret;
 pub mod select;
 pub mod settings;
+pub mod shape;
 pub mod tree;
 pub mod units;
 mod validate;
@@ -168,6 +169,8 @@ pub struct ExporterConfig {
     pub settings: RawSettings,
     /// `signals`
     pub signals: SignalChoice,
+    /// `shape`
+    pub shape: shape::Shape,
     /// How events are batched, sent and kept.
     pub delivery: Delivery,
     /// `limits`

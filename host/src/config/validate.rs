@@ -16,7 +16,7 @@ use super::{
     AcceptedToken, Batch, ClientCertificate, ComponentRef, Compress, Config, Delivery, Discovery,
     Endpoint, ExporterConfig, ExporterHttp, ExporterId, ExporterQueue, HttpReceiver, Limits,
     OnFull, OnUnknownOutcome, Plugins, Position, QueueStorage, RawSettings, Receivers, Retry,
-    Secret, SendingQueue, SignalChoice, Storage, defaults, id,
+    Secret, SendingQueue, SignalChoice, Storage, defaults, id, shape,
 };
 use crate::event::Signal;
 use crate::event::records::Instrument;
@@ -297,6 +297,7 @@ fn exporter(
     let component = component(&mut section, name, problems);
     let settings = settings(&mut section, problems);
     let signals = signals(&mut section, problems);
+    let shape = shape::read(section.child("shape"), problems);
     let delivery = delivery(&mut section, queue, problems);
     let limits = limits(section.child("limits"), problems);
     let timeout = section.positive_duration("timeout", defaults::HTTP_TIMEOUT);
@@ -321,6 +322,7 @@ fn exporter(
         component,
         settings,
         signals,
+        shape,
         delivery,
         limits,
         http,

@@ -21,6 +21,7 @@ use super::batch::BatchLimits;
 use super::gate::Gate;
 use super::jobs::{Job, Jobs};
 use super::settings::ExporterSettings;
+use super::shaping::Shaping;
 use super::source::{Cursor, CursorError, TakeLimits, Waiting};
 use super::status::{State, Status};
 use crate::event::Signal;
@@ -34,6 +35,7 @@ mod ends;
 mod flush;
 mod gather;
 mod lanes;
+mod shaped;
 
 /// Events that are tried again may be as many as in this many full batches, before no more are taken.
 const SPARE_BATCHES: usize = 8;
@@ -104,6 +106,7 @@ pub(crate) struct ExporterTask<G, C> {
     guest: Arc<G>,
     cursor: Arc<C>,
     settings: ExporterSettings,
+    shaping: Box<dyn Shaping>,
     wires: Wires,
     random: fastrand::Rng,
     gate: Gate,
@@ -135,6 +138,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         guest: Arc<G>,
         cursor: C,
         settings: ExporterSettings,
+        shaping: Box<dyn Shaping>,
         wires: Wires,
         random: fastrand::Rng,
     ) -> Self {
@@ -147,6 +151,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             exporter: cursor.exporter_id().into(),
             guest,
             cursor: Arc::new(cursor),
+            shaping,
             wires,
             random,
             gate: Gate::new(
@@ -389,7 +394,8 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             Ok(items) if items.is_empty() => {
                 *self.empty_until.get_mut(signal) = Some(now + self.settings.batch.max_age)
             }
-            Ok(mut items) => {
+            Ok(items) => {
+                let mut items = self.shape(signal, items);
                 self.set_tried_aside(signal, &mut items, now);
                 if !items.is_empty() {
                     self.call(Job::new(signal, items, now));
@@ -510,6 +516,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         self.status.in_flight = self.under_way();
         self.status.max_in_flight = self.gate.limit();
         self.status.retrying_events = self.jobs.items();
+        self.status.shaped = self.shaping.counts();
         self.status.held_events = self.flushing.as_ref().map_or(0, |it| it.held.count());
         let is_quiet = self.tasks.is_empty() && self.has_nothing_to_send();
         self.status.is_idle =

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::ancestors::Ancestors;
 use super::batch::BatchLimits;
+use super::shaping::Shaping;
 use super::source::Tokens;
 use crate::event::{EventKind, decode};
 use crate::plugin::guest::{BatchItem, SpanAncestor};
@@ -37,7 +38,15 @@ pub(crate) type Shape = HashMap<u64, Arc<SpanAncestor>>;
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     pub(crate) tokens: Vec<u64>,
+    /// Spans of their traces that the component does not get.
+    pub(crate) left_out: Vec<u64>,
     pub(crate) shape: Shape,
+}
+
+impl Group {
+    fn len(&self) -> usize {
+        self.tokens.len() + self.left_out.len()
+    }
 }
 
 #[derive(Debug)]
@@ -46,6 +55,7 @@ struct Part {
     bytes: usize,
     span: Arc<SpanAncestor>,
     is_end_of_root: bool,
+    is_left_out: bool,
 }
 
 #[derive(Debug)]
@@ -108,50 +118,48 @@ impl Groups {
         self.spans >= MAX_SPANS || self.bytes >= MAX_BYTES
     }
 
-    /// Adds events fresh from the queue.
-    pub(crate) fn add(&mut self, items: &[BatchItem], now: Instant) {
-        for item in items {
-            let part = part(item);
-            let trace_id = Arc::clone(&part.span.trace_id);
-            // What nobody can read waits for nothing.
-            let is_end =
-                part.is_end_of_root || trace_id.is_empty() || self.ancestors.is_complete(&trace_id);
-            self.next_number += 1;
-            let number = self.next_number;
-            let trace = self.traces.entry(Arc::clone(&trace_id)).or_insert_with(|| {
-                let due = (now + self.max_wait, number);
+    /// Adds an event fresh from the queue; `is_left_out`: the component does not get it, but the trace has it.
+    pub(crate) fn add(&mut self, item: &BatchItem, is_left_out: bool, now: Instant) {
+        let part = part(item, is_left_out);
+        let trace_id = Arc::clone(&part.span.trace_id);
+        // What nobody can read waits for nothing.
+        let is_end =
+            part.is_end_of_root || trace_id.is_empty() || self.ancestors.is_complete(&trace_id);
+        self.next_number += 1;
+        let number = self.next_number;
+        let trace = self.traces.entry(Arc::clone(&trace_id)).or_insert_with(|| {
+            let due = (now + self.max_wait, number);
+            self.order.insert(due, trace_id);
+            Trace {
+                parts: Vec::new(),
+                bytes: 0,
+                is_complete: false,
+                due,
+            }
+        });
+        trace.bytes += part.bytes;
+        self.spans += 1;
+        self.bytes += part.bytes;
+        if trace.is_complete {
+            self.complete.0 += 1;
+            self.complete.1 += part.bytes;
+        }
+        trace.parts.push(part);
+        let is_over = trace.parts.len() >= self.max_spans || trace.bytes >= self.max_bytes;
+        if (is_end || is_over) && !trace.is_complete {
+            trace.is_complete = true;
+            self.complete.0 += trace.parts.len();
+            self.complete.1 += trace.bytes;
+            let wait = if is_over {
+                Duration::ZERO
+            } else {
+                self.limits.max_age
+            };
+            let due = (trace.due.0.min(now + wait), trace.due.1);
+            if let Some(trace_id) = self.order.remove(&trace.due) {
                 self.order.insert(due, trace_id);
-                Trace {
-                    parts: Vec::new(),
-                    bytes: 0,
-                    is_complete: false,
-                    due,
-                }
-            });
-            trace.bytes += part.bytes;
-            self.spans += 1;
-            self.bytes += part.bytes;
-            if trace.is_complete {
-                self.complete.0 += 1;
-                self.complete.1 += part.bytes;
             }
-            trace.parts.push(part);
-            let is_over = trace.parts.len() >= self.max_spans || trace.bytes >= self.max_bytes;
-            if (is_end || is_over) && !trace.is_complete {
-                trace.is_complete = true;
-                self.complete.0 += trace.parts.len();
-                self.complete.1 += trace.bytes;
-                let wait = if is_over {
-                    Duration::ZERO
-                } else {
-                    self.limits.max_age
-                };
-                let due = (trace.due.0.min(now + wait), trace.due.1);
-                if let Some(trace_id) = self.order.remove(&trace.due) {
-                    self.order.insert(due, trace_id);
-                }
-                trace.due = due;
-            }
+            trace.due = due;
         }
     }
 
@@ -168,7 +176,8 @@ impl Groups {
     }
 
     /// The traces that go next, up to a full batch: the one that is due first, and what else is complete or due.
-    pub(crate) fn take(&mut self, is_end: bool, now: Instant) -> Group {
+    /// `shaping` finds parents for the children of spans that are left out.
+    pub(crate) fn take(&mut self, is_end: bool, shaping: &dyn Shaping, now: Instant) -> Group {
         let mut group = Group::default();
         let mut bytes = 0;
         let all = is_end || self.is_full();
@@ -176,12 +185,12 @@ impl Groups {
             let Some(trace) = self.traces.get(&trace_id) else {
                 break;
             };
-            let fits = group.tokens.len() + trace.parts.len() <= self.limits.max_items
+            let fits = group.len() + trace.parts.len() <= self.limits.max_items
                 && bytes + trace.bytes <= self.limits.max_bytes;
-            if !fits && !group.tokens.is_empty() {
+            if !fits && group.len() > 0 {
                 break;
             }
-            bytes += self.go(&trace_id, &mut group);
+            bytes += self.go(&trace_id, shaping, &mut group);
         }
         group
     }
@@ -197,7 +206,7 @@ impl Groups {
     }
 
     /// Moves a trace to the batch, or as much of it as one may have. Returns its bytes.
-    fn go(&mut self, trace_id: &Arc<str>, group: &mut Group) -> usize {
+    fn go(&mut self, trace_id: &Arc<str>, shaping: &dyn Shaping, group: &mut Group) -> usize {
         let Some(mut trace) = self.traces.remove(trace_id) else {
             return 0;
         };
@@ -223,9 +232,17 @@ impl Groups {
             self.complete.1 -= gone;
         }
         let is_complete = trace.parts.iter().any(|part| part.is_end_of_root);
-        let spans = trace.parts.iter().map(|part| &part.span);
+        let (left_out, mut kept): (Vec<Part>, Vec<Part>) =
+            trace.parts.into_iter().partition(|part| part.is_left_out);
+        for part in &mut kept {
+            shaping.adopt(Arc::make_mut(&mut part.span));
+        }
+        let spans = kept.iter().map(|part| &part.span);
         self.ancestors.remember(trace_id, spans, is_complete);
-        for part in trace.parts {
+        group
+            .left_out
+            .extend(left_out.iter().map(|part| part.token));
+        for part in kept {
             group.tokens.push(part.token);
             group.shape.insert(part.token, part.span);
         }
@@ -264,7 +281,7 @@ impl Groups {
     }
 }
 
-fn part(item: &BatchItem) -> Part {
+fn part(item: &BatchItem, is_left_out: bool) -> Part {
     let event = &item.event;
     let text = std::str::from_utf8(&event.payload).unwrap_or_default();
     let (span, is_end_of_root) = match decode::span(event.kind, text) {
@@ -286,6 +303,7 @@ fn part(item: &BatchItem) -> Part {
         bytes: event.size_bytes(),
         span: Arc::new(span),
         is_end_of_root,
+        is_left_out,
     }
 }
 

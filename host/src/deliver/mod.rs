@@ -16,6 +16,7 @@ mod groups;
 mod held;
 mod jobs;
 pub mod settings;
+pub mod shaping;
 pub mod source;
 pub mod status;
 mod window;
@@ -32,6 +33,7 @@ use tracing::error;
 use crate::plugin::guest::Guest;
 use exporter::{Control, ExporterTask, Wires};
 use settings::ExporterSettings;
+use shaping::Shaping;
 use source::Cursor;
 use status::{State, Status};
 
@@ -112,13 +114,14 @@ impl Delivery {
         }
     }
 
-    /// Starts to deliver from a cursor to a component. An exporter of the same id that still runs is told to stop; it
-    /// has lost its cursor already.
+    /// Starts to deliver from a cursor to a component, shaped on the way. An exporter of the same id that still runs is
+    /// told to stop; it has lost its cursor already.
     pub fn start<G: Guest, C: Cursor>(
         &mut self,
         guest: Arc<G>,
         cursor: C,
         settings: ExporterSettings,
+        shaping: Box<dyn Shaping>,
     ) {
         let id = cursor.exporter_id().to_owned();
         let (control, control_seen) = watch::channel(Control::default());
@@ -130,7 +133,7 @@ impl Delivery {
             stop: stop.clone(),
         };
         self.shown.show(&id, status.clone());
-        let task = ExporterTask::new(guest, cursor, settings, wires, self.random.fork());
+        let task = ExporterTask::new(guest, cursor, settings, shaping, wires, self.random.fork());
         self.tasks.spawn(task.run());
         if let Some(before) = self.exporters.insert(
             id,

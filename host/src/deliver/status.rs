@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::shaping::ShapeCounts;
+
 /// How delivery stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
@@ -107,6 +109,8 @@ pub struct Status {
     pub last_progress: Instant,
     /// See [`CallCounts`].
     pub counts: CallCounts,
+    /// See [`ShapeCounts`].
+    pub shaped: ShapeCounts,
     /// The last command that the task has seen.
     pub(crate) seen: u64,
 }
@@ -124,6 +128,7 @@ impl Status {
             has_work: false,
             last_progress: now,
             counts: CallCounts::default(),
+            shaped: ShapeCounts::default(),
             seen: 0,
         }
     }

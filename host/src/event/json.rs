@@ -4,13 +4,14 @@
 //! against `serde_json` by the tests below. Called by `decode::scan`.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::fields::{FieldError, as_text, excerpt};
 use super::records::Text;
 
 /// Text that is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Malformed {
+pub(crate) struct Malformed {
     /// Where, in bytes.
     pub(super) at: usize,
     /// What should be there.
@@ -58,11 +59,11 @@ impl Malformed {
 type Step = Result<usize, Malformed>;
 
 /// How deep a value may nest for [`object`] and [`array`]: what fits the stack of bits below.
-pub(super) const MAX_VALUE_DEPTH: u32 = u128::BITS;
+pub(crate) const MAX_VALUE_DEPTH: u32 = u128::BITS;
 
 /// Hands out the members of the object at the front of `text`, white space before it included, and returns its length.
 /// `max_depth` is how deep a member may nest.
-pub(super) fn object<'a>(
+pub(crate) fn object<'a>(
     text: &'a str,
     max_depth: u32,
     mut take: impl FnMut(Text<'a>, &'a str),
@@ -102,6 +103,23 @@ pub(super) fn object<'a>(
             _ => return Err(Malformed::new(at, "`,` or `}`")),
         }
     }
+}
+
+/// The end of the value that starts at `at` in text that has been checked.
+pub(crate) fn value_end(text: &str, at: usize) -> Option<usize> {
+    value(text.as_bytes(), at, MAX_VALUE_DEPTH).ok()
+}
+
+/// The strings of a text that has been checked, keys too, in its order: where they start and end, quotes included.
+pub(crate) fn strings(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = text.get(at..)?;
+        let start = at + rest.find('"')?;
+        let (end, _) = string(text.as_bytes(), start).ok()?;
+        at = end;
+        Some(start..end)
+    })
 }
 
 /// Hands out the elements of the array at the front of `text` and returns its length.

@@ -9,7 +9,7 @@
 pub mod decode;
 pub mod fields;
 pub mod instrument;
-mod json;
+pub(crate) mod json;
 pub mod keys;
 pub mod per_signal;
 pub mod records;

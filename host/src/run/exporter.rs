@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tracing::warn;
 
+use crate::config::component::Grouping;
 use crate::config::secret::Secret;
 use crate::config::select::Planned;
 use crate::config::{self, Config, ExporterConfig, ExporterId, SignalChoice};
@@ -30,12 +31,16 @@ use crate::plugin::{
 use crate::queue::any::AnyQueue;
 use crate::queue::{CursorOptions, OnFull, Queue as _, QueueError, StartAt};
 use crate::route::Route;
+use crate::shape::Shaper;
 use crate::store::StoreError;
 
 use super::store::LocalStore;
 
 /// How long calls under way may still take once the host no longer waits for the rest ([`DRAIN_TIME`](super::DRAIN_TIME)).
 const STOP_GRACE: Duration = Duration::from_millis(250);
+
+/// Spans of one trace that wait for the rest of it where span types are dropped.
+const MAX_WAITING_SPANS: u32 = 10_000;
 
 /// What all exporters of a host have in common.
 pub(super) struct Shared {
@@ -132,6 +137,7 @@ pub(super) async fn start(
         Arc::new(pool.clone()),
         cursor,
         delivery_settings(&planned.config, description, instances),
+        Box::new(Shaper::new(&planned.config.shape)),
     );
     Ok(pool)
 }
@@ -300,9 +306,23 @@ fn delivery_settings(
         },
         idempotent: description.idempotent,
         stop_grace: STOP_GRACE,
-        grouping: description.grouping,
+        grouping: grouping(config, description),
         holding: description.flush_interval.map(HoldingSettings::new),
         ..ExporterSettings::default()
+    }
+}
+
+/// Senders give children before their parents: where spans are left out, the others wait for their whole trace.
+fn grouping(config: &ExporterConfig, description: &Description) -> Grouping {
+    let shape = &config.shape;
+    match description.grouping {
+        Grouping::Ungrouped if shape.span_types.is_some() && !shape.max_wait.is_zero() => {
+            Grouping::WholeTrace {
+                max_wait: shape.max_wait,
+                max_spans: MAX_WAITING_SPANS,
+            }
+        }
+        grouping => grouping,
     }
 }
 

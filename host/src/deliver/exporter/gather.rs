@@ -12,6 +12,7 @@ use crate::config::component::Grouping;
 use crate::deliver::groups::{Group, Groups};
 use crate::deliver::jobs::Job;
 use crate::deliver::settings::ExporterSettings;
+use crate::deliver::shaping::Verdict;
 use crate::deliver::source::{Cursor, CursorError, TakeLimits, Tokens};
 use crate::event::Signal;
 use crate::plugin::guest::{Guest, SpanAncestor};
@@ -90,7 +91,15 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         match taken {
             Ok(items) => {
                 gathering.not_before = items.is_empty().then(|| now + PAUSE);
-                gathering.groups.add(&items, now);
+                let mut filtered = Vec::new();
+                for (item, verdict) in items.iter().zip(self.shaping.judge(&items)) {
+                    match verdict {
+                        Verdict::Keep => gathering.groups.add(item, false, now),
+                        Verdict::LeaveOut => gathering.groups.add(item, true, now),
+                        Verdict::Filter => filtered.push(item.token),
+                    }
+                }
+                self.filter(Signal::Traces, filtered);
                 Ok(())
             }
             Err(error) => {
@@ -106,7 +115,12 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         let Some(gathering) = &mut self.gathering else {
             return Ok(());
         };
-        let Group { tokens, shape } = gathering.groups.take(is_end, now);
+        let Group {
+            tokens,
+            left_out,
+            shape,
+        } = gathering.groups.take(is_end, &*self.shaping, now);
+        self.filter(Signal::Traces, left_out);
         let places: HashMap<u64, usize> = tokens.iter().copied().zip(0..).collect();
         let mut rising = tokens;
         rising.sort_unstable();
@@ -114,6 +128,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             Ok(mut items) => {
                 items.sort_unstable_by_key(|item| places.get(&item.token).copied());
                 if !items.is_empty() {
+                    self.shape_kept(&mut items);
                     let mut job = Job::new(Signal::Traces, items, now);
                     job.shape = Some(Arc::new(shape));
                     self.call(job);

@@ -1,6 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::deliver::shaping::AsSent;
 use crate::event::Event;
 
 const WAIT: Duration = Duration::from_secs(30);
@@ -28,6 +29,10 @@ fn of(token: u64, payload: String) -> BatchItem {
     BatchItem { token, event }
 }
 
+fn add(groups: &mut Groups, items: &[BatchItem], now: Instant) {
+    items.iter().for_each(|item| groups.add(item, false, now));
+}
+
 fn groups(max_items: usize, max_bytes: usize) -> Groups {
     let limits = BatchLimits {
         max_items,
@@ -40,16 +45,21 @@ fn groups(max_items: usize, max_bytes: usize) -> Groups {
 #[tokio::test]
 async fn trace_goes_soon_after_its_root_has_ended_with_parents_first() {
     let (mut groups, now) = (groups(100, 1 << 20), Instant::now());
-    groups.add(&[item(1, "aa", 4, Some(3)), item(2, "aa", 3, Some(2))], now);
+    add(
+        &mut groups,
+        &[item(1, "aa", 4, Some(3)), item(2, "aa", 3, Some(2))],
+        now,
+    );
     assert_eq!(groups.due(false, now), Some(now + WAIT));
     let later = now + Duration::from_secs(5);
-    groups.add(&[item(3, "aa", 1, None)], later);
+    add(&mut groups, &[item(3, "aa", 1, None)], later);
     assert_eq!(groups.due(false, later), Some(later + AGE));
-    groups.add(
+    add(
+        &mut groups,
         &[item(4, "aa", 2, Some(1)), item(5, "aa", 5, Some(1))],
         later,
     );
-    let group = groups.take(false, later + AGE);
+    let group = groups.take(false, &AsSent, later + AGE);
     assert_eq!(group.tokens, [3, 4, 5, 2, 1]);
     assert!(groups.is_empty() && groups.due(false, later).is_none());
     assert_eq!(
@@ -61,18 +71,19 @@ async fn trace_goes_soon_after_its_root_has_ended_with_parents_first() {
 #[tokio::test]
 async fn unfinished_trace_goes_when_it_has_waited_long_enough() {
     let (mut groups, now) = (groups(100, 1 << 20), Instant::now());
-    groups.add(&[item(1, "aa", 2, Some(1))], now);
-    groups.add(&[item(2, "aa", 3, Some(1))], now + WAIT / 2);
+    add(&mut groups, &[item(1, "aa", 2, Some(1))], now);
+    add(&mut groups, &[item(2, "aa", 3, Some(1))], now + WAIT / 2);
     assert_eq!(groups.due(false, now + WAIT / 2), Some(now + WAIT));
-    assert_eq!(groups.take(false, now + WAIT).tokens, [1, 2]);
+    assert_eq!(groups.take(false, &AsSent, now + WAIT).tokens, [1, 2]);
 }
 
 #[tokio::test]
 async fn complete_traces_share_a_batch_and_none_is_cut() {
     let (mut groups, now) = (groups(5, 1 << 20), Instant::now());
-    groups.add(&[item(1, "dd", 9, Some(8))], now - WAIT / 2);
+    add(&mut groups, &[item(1, "dd", 9, Some(8))], now - WAIT / 2);
     for (trace, first) in [("aa", 10), ("bb", 20), ("cc", 30)] {
-        groups.add(
+        add(
+            &mut groups,
             &[
                 item(first, trace, 2, Some(1)),
                 item(first + 1, trace, 1, None),
@@ -81,13 +92,13 @@ async fn complete_traces_share_a_batch_and_none_is_cut() {
         );
     }
     assert_eq!(groups.due(false, now), Some(now), "there is a full batch");
-    let group = groups.take(false, now);
+    let group = groups.take(false, &AsSent, now);
     assert_eq!(group.tokens, [11, 10, 21, 20], "two whole ones fit");
     assert_eq!(groups.due(false, now), Some(now + AGE));
-    assert_eq!(groups.take(false, now + AGE).tokens, [31, 30]);
+    assert_eq!(groups.take(false, &AsSent, now + AGE).tokens, [31, 30]);
     assert_eq!(groups.due(false, now), Some(now + WAIT / 2));
     assert_eq!(groups.due(true, now), Some(now), "nobody is to wait");
-    assert_eq!(groups.take(true, now).tokens, [1]);
+    assert_eq!(groups.take(true, &AsSent, now).tokens, [1]);
 }
 
 #[tokio::test]
@@ -98,13 +109,13 @@ async fn trace_with_as_many_spans_or_bytes_as_it_may_have_goes_at_once_and_unfin
         let mut groups = groups(3, 1 << 20);
         (groups.max_spans, groups.max_bytes) = (max_spans, max_bytes);
         let parts: Vec<_> = (2..=5).map(|id| item(id, "aa", id, Some(id - 1))).collect();
-        groups.add(&parts[..2], now);
+        add(&mut groups, &parts[..2], now);
         assert_eq!(groups.due(false, now), Some(now + WAIT));
-        groups.add(&parts[2..], now);
+        add(&mut groups, &parts[2..], now);
         assert_eq!(groups.due(false, now), Some(now));
-        let group = groups.take(false, now);
+        let group = groups.take(false, &AsSent, now);
         assert_eq!(group.tokens, [2, 3, 4], "as much of it as fits");
-        let group = groups.take(false, now);
+        let group = groups.take(false, &AsSent, now);
         assert_eq!(group.tokens, [5]);
         let ancestors = groups.ancestors(&parts[3..], &group.shape);
         let ids: Vec<_> = ancestors.iter().map(|span| &*span.name).collect();
@@ -119,12 +130,12 @@ async fn trace_larger_than_a_batch_waits_for_its_root_and_goes_in_parts_from_the
     for (max_items, max_bytes) in [(3, 1 << 20), (100, 3 * size + 1)] {
         let mut groups = groups(max_items, max_bytes);
         let children: Vec<_> = (2..=8).map(|id| item(id, "aa", id, Some(id - 1))).collect();
-        groups.add(&children, now);
+        add(&mut groups, &children, now);
         assert_eq!(groups.due(false, now), Some(now + WAIT));
-        groups.add(&[item(9, "aa", 1, None)], now);
+        add(&mut groups, &[item(9, "aa", 1, None)], now);
         assert_eq!(groups.due(false, now), Some(now), "there is a full batch");
         for tokens in [vec![9, 2, 3], vec![4, 5, 6], vec![7, 8]] {
-            assert_eq!(groups.take(false, now + AGE).tokens, tokens);
+            assert_eq!(groups.take(false, &AsSent, now + AGE).tokens, tokens);
         }
         assert!(groups.is_empty());
     }
@@ -133,17 +144,17 @@ async fn trace_larger_than_a_batch_waits_for_its_root_and_goes_in_parts_from_the
 #[tokio::test]
 async fn late_span_does_not_wait_for_a_root_that_was_given() {
     let (mut groups, now) = (groups(100, 1 << 20), Instant::now());
-    groups.add(&[item(1, "aa", 1, None)], now);
-    let group = groups.take(false, now + AGE);
+    add(&mut groups, &[item(1, "aa", 1, None)], now);
+    let group = groups.take(false, &AsSent, now + AGE);
     assert!(
         groups
             .ancestors(&[item(1, "aa", 1, None)], &group.shape)
             .is_empty()
     );
     let late = [item(2, "aa", 2, Some(1))];
-    groups.add(&late, now + WAIT);
+    add(&mut groups, &late, now + WAIT);
     assert_eq!(groups.due(false, now + WAIT), Some(now + WAIT + AGE));
-    let group = groups.take(false, now + WAIT + AGE);
+    let group = groups.take(false, &AsSent, now + WAIT + AGE);
     assert_eq!(groups.ancestors(&late, &group.shape).len(), 1);
 }
 
@@ -151,12 +162,13 @@ async fn late_span_does_not_wait_for_a_root_that_was_given() {
 async fn circles_and_unreadable_spans_go_like_others() {
     let (mut groups, now) = (groups(100, 1 << 20), Instant::now());
     let broken = of(3, "{}".to_owned());
-    groups.add(
+    add(
+        &mut groups,
         &[item(1, "aa", 1, Some(2)), item(2, "aa", 2, Some(1)), broken],
         now,
     );
-    assert_eq!(groups.take(false, now + AGE).tokens, [3]);
-    let mut tokens = groups.take(false, now + WAIT).tokens;
+    assert_eq!(groups.take(false, &AsSent, now + AGE).tokens, [3]);
+    let mut tokens = groups.take(false, &AsSent, now + WAIT).tokens;
     tokens.sort_unstable();
     assert_eq!(tokens, [1, 2]);
 }
@@ -164,7 +176,8 @@ async fn circles_and_unreadable_spans_go_like_others() {
 #[tokio::test]
 async fn what_is_let_go_of_is_everything() {
     let (mut groups, now) = (groups(100, 1 << 20), Instant::now());
-    groups.add(
+    add(
+        &mut groups,
         &[
             item(2, "aa", 1, Some(2)),
             item(3, "bb", 2, Some(1)),
@@ -175,6 +188,6 @@ async fn what_is_let_go_of_is_everything() {
     let runs = groups.drain();
     assert_eq!(runs, Tokens::runs([2, 3, 5]));
     assert!(groups.is_empty() && groups.due(true, now).is_none());
-    groups.add(&[item(6, "aa", 1, None)], now);
-    assert_eq!(groups.take(true, now).tokens, [6]);
+    add(&mut groups, &[item(6, "aa", 1, None)], now);
+    assert_eq!(groups.take(true, &AsSent, now).tokens, [6]);
 }

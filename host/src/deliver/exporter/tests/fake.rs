@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::*;
 use crate::deliver::Delivery;
 use crate::deliver::dead_letter::MemoryDeadLetters;
+use crate::deliver::shaping::AsSent;
 use crate::event::span_phases::SpanPhases;
 use crate::event::{Event, EventKind};
 use crate::plugin::outcome::{Acknowledgement, Flushed, ItemResult, SendOutcome};
@@ -379,7 +380,8 @@ impl World {
             max_lag_bytes: None,
         };
         let cursor = self.queue.open(id, options).await.expect("memory opens");
-        self.delivery.start(Arc::clone(guest), cursor, settings);
+        self.delivery
+            .start(Arc::clone(guest), cursor, settings, Box::new(AsSent));
     }
 
     /// Each event in a lane of its own.

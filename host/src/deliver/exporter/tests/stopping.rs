@@ -2,6 +2,7 @@
 
 use super::fake::*;
 use super::*;
+use crate::deliver::shaping::AsSent;
 use crate::event::span_phases::SpanPhases;
 use crate::plugin::outcome::{ItemResult, SendOutcome};
 use crate::queue::{CursorOptions, OnFull, Queue, StartAt};
@@ -165,9 +166,12 @@ async fn dead_task_is_not_reported_as_running() {
         }
     }
     let mut world = World::new();
-    world
-        .delivery
-        .start(Fake::new(|_, _| delivered()), Broken, batches_of(1));
+    world.delivery.start(
+        Fake::new(|_, _| delivered()),
+        Broken,
+        batches_of(1),
+        Box::new(AsSent),
+    );
     world.until(SECOND).await;
     assert!(matches!(world.state("a"), State::Failed { .. }));
     world.delivery.stop().await;
@@ -206,7 +210,7 @@ async fn phases_that_the_component_does_not_want_never_reach_it() {
     let cursor = world.queue.open("a", options).await.expect("opens");
     world
         .delivery
-        .start(Arc::clone(&guest), cursor, batches_of(10));
+        .start(Arc::clone(&guest), cursor, batches_of(10), Box::new(AsSent));
     world
         .append(crate::event::EventKind::SpanStarted, 0..10)
         .await;
@@ -281,9 +285,12 @@ async fn queue_that_hangs_is_seen_as_no_progress() {
     }
     let guest = Fake::new(|_, _| delivered());
     let mut world = World::new();
-    world
-        .delivery
-        .start(Arc::clone(&guest), Hanging, batches_of(10));
+    world.delivery.start(
+        Arc::clone(&guest),
+        Hanging,
+        batches_of(10),
+        Box::new(AsSent),
+    );
     let seen = world.delivery.watch();
     world.until(4 * SECOND).await;
     assert!(!seen.now()["a"].is_stuck(5 * SECOND, Instant::now()));
