@@ -42,7 +42,9 @@ fn start(cli: &Cli, environment: &Environment) -> Result<Exit, (Exit, anyhow::Er
     start_logs(logs).map_err(|error| (Exit::BadUsage, error.into()))?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| (Exit::Failed, error.into()))?;
     let loader = loader(&runtime, data_dir, environment).map_err(|error| (Exit::Failed, error))?;
+    let arguments: Vec<String> = std::env::args().collect();
     let mut ctx = Context {
+        arguments: &arguments,
         components: &loader,
         environment,
         look: Look::of_stdout(environment),

@@ -1,11 +1,12 @@
-//! The data directory of a host that does not run, for the commands that look into it.
+//! The data directory of a host, for the commands that look into it. A host that runs has it for itself: it is asked to
+//! run the command.
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Context, Exit, causes};
+use super::{Context, Exit, causes, control};
 use crate::cli::Output;
-use crate::queue::durable::{DurableQueue, DurableQueueSettings};
+use crate::queue::durable::{DurableQueue, DurableQueueSettings, OpenError};
 use crate::run::queue::QUEUE_DIRECTORY;
 
 /// Nothing grows old because somebody looks at it.
@@ -34,6 +35,13 @@ pub(super) fn with_queue(
     };
     let queue = match DurableQueue::open(&directory, settings) {
         Ok(queue) => queue,
+        Err(error @ OpenError::InUse { .. }) => {
+            let asked = control::ask(data_dir, ctx);
+            return asked.unwrap_or_else(|reason| {
+                let message = format!("{}; it could not be asked: {reason}", causes(&error));
+                ctx.fail(output, Exit::Failed, &message)
+            });
+        }
         Err(error) => return ctx.fail(output, Exit::Failed, &causes(&error)),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().build() {

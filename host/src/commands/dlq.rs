@@ -10,44 +10,56 @@ use crate::queue::durable::{DurableQueue, LetterFilter};
 
 /// Runs the command.
 pub fn run(command: &DlqCommand, ctx: &mut Context<'_>) -> Exit {
-    let (args, needs_filter) = match command {
-        DlqCommand::Show(args) => return show(args, ctx),
-        DlqCommand::Ls(args) | DlqCommand::Export(args) => (args, false),
-        DlqCommand::Replay(args) | DlqCommand::Purge(args) => (args, true),
+    let (data_dir, output) = match command {
+        DlqCommand::Show(args) => (&args.data_dir.data_dir, args.output.format),
+        DlqCommand::Ls(args)
+        | DlqCommand::Export(args)
+        | DlqCommand::Replay(args)
+        | DlqCommand::Purge(args) => (&args.data_dir.data_dir, args.output.format),
     };
-    let output = args.output.format;
-    let filter = filter(args);
-    if needs_filter && !args.all && filter == LetterFilter::default() {
+    if let DlqCommand::Replay(args) | DlqCommand::Purge(args) = command
+        && !args.all
+        && filter(args) == LetterFilter::default()
+    {
         let message = "name the letters: IDs, --exporter, --receiver, --signal, --reason, or --all";
         return ctx.fail(output, Exit::BadUsage, message);
     }
-    let data_dir = &args.data_dir.data_dir;
-    with_queue(data_dir, output, ctx, async |queue, ctx| match command {
-        DlqCommand::Export(_) => export(queue, &filter, ctx).await,
-        DlqCommand::Replay(_) => {
-            let replayed = queue.replay_dead_letters(ids(queue, &filter)).await;
+    with_queue(data_dir, output, ctx, async |queue, ctx| {
+        work(command, queue, ctx).await
+    })
+}
+
+/// Does it on an open queue.
+pub(super) async fn work(
+    command: &DlqCommand,
+    queue: &DurableQueue,
+    ctx: &mut Context<'_>,
+) -> Result<Exit, String> {
+    match command {
+        DlqCommand::Show(args) => return show(args, queue, ctx).await,
+        DlqCommand::Export(args) => return export(queue, &filter(args), ctx).await,
+        DlqCommand::Replay(args) => {
+            let replayed = queue.replay_dead_letters(ids(queue, &filter(args))).await;
             let replayed = replayed.map_err(|error| error.to_string())?;
             let text = format!("{} will be delivered again", count(replayed, "event"));
-            said(output, "replayed", replayed, &text, ctx);
-            Ok(Exit::Fine)
+            said(args.output.format, "replayed", replayed, &text, ctx);
         }
-        DlqCommand::Purge(_) => {
-            let purged = queue.purge_dead_letters(ids(queue, &filter)).await;
+        DlqCommand::Purge(args) => {
+            let purged = queue.purge_dead_letters(ids(queue, &filter(args))).await;
             let purged = purged.map_err(|error| error.to_string())?;
             let text = format!("{} removed", count(purged, "dead letter"));
-            said(output, "purged", purged, &text, ctx);
-            Ok(Exit::Fine)
+            said(args.output.format, "purged", purged, &text, ctx);
         }
-        DlqCommand::Ls(_) | DlqCommand::Show(_) => {
-            let letters = queue.dead_letters(&filter);
-            let text = match output {
+        DlqCommand::Ls(args) => {
+            let letters = queue.dead_letters(&filter(args));
+            let text = match args.output.format {
                 Output::Human => print::letters::human(&letters, ctx.look),
                 Output::Json => print::letters::json(&letters),
             };
             ctx.print(&text);
-            Ok(Exit::Fine)
         }
-    })
+    }
+    Ok(Exit::Fine)
 }
 
 fn filter(args: &DlqArgs) -> LetterFilter {
@@ -74,22 +86,22 @@ fn said(output: Output, key: &str, number: u64, text: &str, ctx: &mut Context<'_
     });
 }
 
-fn show(args: &DlqShowArgs, ctx: &mut Context<'_>) -> Exit {
-    let output = args.output.format;
-    let data_dir = &args.data_dir.data_dir;
-    with_queue(data_dir, output, ctx, async |queue, ctx| {
-        let id = args.id;
-        let letter = queue.dead_letter(id).await;
-        let Some(letter) = letter.map_err(|error| error.to_string())? else {
-            let message = format!("there is no dead letter {id}; `dlq ls` lists them");
-            return Ok(ctx.fail(output, Exit::BadUsage, &message));
-        };
-        ctx.print(&match output {
-            Output::Human => print::letters::one(id, &letter, ctx.look),
-            Output::Json => line(&print::letters::value(id, &letter)),
-        });
-        Ok(Exit::Fine)
-    })
+async fn show(
+    args: &DlqShowArgs,
+    queue: &DurableQueue,
+    ctx: &mut Context<'_>,
+) -> Result<Exit, String> {
+    let (id, output) = (args.id, args.output.format);
+    let letter = queue.dead_letter(id).await;
+    let Some(letter) = letter.map_err(|error| error.to_string())? else {
+        let message = format!("there is no dead letter {id}; `dlq ls` lists them");
+        return Ok(ctx.fail(output, Exit::BadUsage, &message));
+    };
+    ctx.print(&match output {
+        Output::Human => print::letters::one(id, &letter, ctx.look),
+        Output::Json => line(&print::letters::value(id, &letter)),
+    });
+    Ok(Exit::Fine)
 }
 
 /// A line a letter.

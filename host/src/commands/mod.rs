@@ -1,6 +1,7 @@
 //! The commands, one file each. They take components through [`Components`] and write to the streams that they are
 //! given, so that tests run them without the engine and look at what a user would see.
 
+mod control;
 mod data;
 pub mod dlq;
 pub mod inspect;
@@ -39,14 +40,22 @@ pub enum Exit {
     Undelivered,
 }
 
+impl Exit {
+    const ALL: [Self; 4] = [Self::Fine, Self::Failed, Self::BadUsage, Self::Undelivered];
+
+    const fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Failed => 1,
+            Self::BadUsage => 2,
+            Self::Undelivered => 3,
+        }
+    }
+}
+
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Fine => 0,
-            Exit::Failed => 1,
-            Exit::BadUsage => 2,
-            Exit::Undelivered => 3,
-        })
+        Self::from(exit.code())
     }
 }
 
@@ -71,6 +80,8 @@ pub struct Context<'a> {
     pub look: Look,
     /// Of stderr.
     pub err_look: Look,
+    /// The command line, for a host that runs and is asked to do what it says.
+    pub arguments: &'a [String],
 }
 
 /// Runs a command. `run` composes the rooms that move events and is handed in.

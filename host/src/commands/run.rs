@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -12,20 +11,26 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::control::Control;
 use super::{Context, Exit, causes, list_components, read_config};
 use crate::cli::{Output, RunArgs};
 use crate::config::lock::Lock;
 use crate::config::select::{LoadedComponents, Plan, Planned, Reason, Request};
 use crate::config::{Config, Endpoint, Environment, ExporterId, Problem};
-use crate::plugin::Component;
 use crate::print;
 use crate::print::progress::Progress;
 use crate::print::report::{InputCounts, RunReport};
+use crate::queue::any::AnyQueue;
 use crate::receive::KeepRefused as _;
 use crate::receive::input::Input;
 use crate::receive::{Batch, Intake as _, IntakeError, system_clock};
 use crate::run::components::{Loader, Unfinished};
-use crate::run::{DRAIN_TIME, Host, StartError, queue};
+use crate::run::{DRAIN_TIME, Exporters, Host, StartError, queue};
+
+use reload::Files;
+
+mod reload;
+mod watch;
 
 /// Events handed to the queue at a time.
 const INPUT_EVENTS: usize = 1000;
@@ -33,8 +38,6 @@ const INPUT_BYTES: usize = 4 << 20;
 
 /// Between looks at the progress while the rest is delivered.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
-
-type Started = Vec<(ExporterId, Planned, Arc<Component>)>;
 
 /// Runs the command.
 pub fn run(
@@ -62,7 +65,7 @@ struct Prepared {
     listing: Vec<PathBuf>,
     lock: Lock,
     loaded: LoadedComponents,
-    exporters: Started,
+    exporters: Exporters,
     /// Components that are left to compile while the others run.
     unfinished: Option<Unfinished>,
 }
@@ -77,15 +80,7 @@ impl Prepared {
         let mut problems = config.problems;
         let mut config = config.config;
         problems.extend(super::validate::missing_files(&config));
-        if let Some(directory) = &args.plugins_dir {
-            config.plugins.directory.clone_from(directory);
-        }
-        if let Some(directory) = &args.data_dir {
-            config.storage.directory.clone_from(directory);
-        }
-        if let Some(listen) = &args.listen {
-            config.receivers.http.endpoint = listen.clone();
-        }
+        override_with(args, &mut config);
         let directory = &config.plugins.directory;
         let listing = list_components(directory).map_err(|error| {
             let shown = directory.display();
@@ -100,7 +95,7 @@ impl Prepared {
             listing,
             lock,
             loaded: LoadedComponents::new(),
-            exporters: Started::new(),
+            exporters: Exporters::new(),
             unfinished: None,
         };
         let files = prepared.request(args, &BTreeSet::new()).files();
@@ -152,11 +147,24 @@ impl Prepared {
     }
 }
 
-fn started(planned: BTreeMap<ExporterId, Planned>, loader: &Loader) -> Started {
+/// What the command line says goes before the file.
+fn override_with(args: &RunArgs, config: &mut Config) {
+    if let Some(directory) = &args.plugins_dir {
+        config.plugins.directory.clone_from(directory);
+    }
+    if let Some(directory) = &args.data_dir {
+        config.storage.directory.clone_from(directory);
+    }
+    if let Some(listen) = &args.listen {
+        config.receivers.http.endpoint = listen.clone();
+    }
+}
+
+fn started(planned: BTreeMap<ExporterId, Planned>, loader: &Loader) -> Exporters {
     planned
         .into_iter()
         .filter_map(|(id, planned)| {
-            let component = loader.component(&planned.component.file)?;
+            let component = loader.component(&planned.component)?;
             Some((id, planned, component))
         })
         .collect()
@@ -178,7 +186,7 @@ fn complain_of(args: &RunArgs, problems: &[Problem], ctx: &mut Context<'_>) {
 }
 
 /// What naming a component grants is said once.
-fn announce(exporters: &Started, ctx: &mut Context<'_>) {
+fn announce(exporters: &Exporters, ctx: &mut Context<'_>) {
     for (id, planned, _) in exporters {
         if planned.reason == Reason::Lock {
             continue;
@@ -216,6 +224,7 @@ async fn host(
         None => None,
     };
     let exporters = std::mem::take(&mut prepared.exporters);
+    let mut files = Files::new(args, &prepared, &exporters)?;
     let data_dir = args.data_dir.as_deref();
     // An input can be read again: it needs no directory of its own unless one is named.
     let data_dir = match &args.input {
@@ -224,6 +233,10 @@ async fn host(
     };
     let queue = queue::open(&prepared.config, data_dir)
         .map_err(|error| (Exit::BadUsage, causes(&error)))?;
+    let control = match (&queue, data_dir) {
+        (AnyQueue::Durable(queue), Some(data_dir)) => Control::listen(data_dir, queue),
+        _ => None,
+    };
     let host = Host::start(&prepared.config, queue, exporters, address)
         .await
         .map_err(|failures| {
@@ -248,8 +261,19 @@ async fn host(
     let has_terminal = ctx.err_look.color;
     let later = async {
         tokio::select! {
-            () = start_later(args, prepared, loader, &host, ctx) => {}
+            () = async {
+                let late = start_later(args, &mut prepared, loader, &host, ctx).await;
+                files.add(&late);
+                if args.input.is_none() {
+                    files.follow(args, loader, &host, ctx).await;
+                }
+            } => {}
             () = stop.cancelled() => {}
+        }
+    };
+    let controlled = async {
+        if let Some(control) = control {
+            control.serve(stop.cancelled()).await;
         }
     };
     let working = async {
@@ -268,7 +292,7 @@ async fn host(
         stop.cancel();
         result
     };
-    let ((), (), input) = tokio::join!(serving, later, working);
+    let ((), (), (), input) = tokio::join!(serving, later, controlled, working);
     let input = input.map_err(|message| (Exit::Failed, message))?;
     if args.input.is_none() {
         host.wind_down(Instant::now() + DRAIN_TIME).await;
@@ -280,16 +304,17 @@ fn cannot_start((id, error): &(ExporterId, StartError)) -> String {
     format!("exporter {id} cannot start: {}", causes(error))
 }
 
-/// Starts the exporters of the big components once they are compiled. What is wrong with one of them concerns it alone.
+/// Starts the exporters of the big components once they are compiled, and returns them. What is wrong with one of them
+/// concerns it alone.
 async fn start_later(
     args: &RunArgs,
-    mut prepared: Prepared,
+    prepared: &mut Prepared,
     loader: &Loader,
     host: &Host,
     ctx: &mut Context<'_>,
-) {
+) -> Exporters {
     let Some(unfinished) = prepared.unfinished.take() else {
-        return;
+        return Exporters::new();
     };
     let files = unfinished.files().clone();
     prepared.loaded.extend(loader.load_rest(unfinished).await);
@@ -302,11 +327,13 @@ async fn start_later(
     for idle in plan.idle.iter().filter(|idle| files.contains(&idle.file)) {
         tracing::info!(component = %idle.file.display(), state = %idle.state, "Component does not run.");
     }
-    let exporters = started(plan.exporters, loader);
+    let mut exporters = started(plan.exporters, loader);
     announce(&exporters, ctx);
-    for failure in host.start_later(exporters).await {
+    for failure in host.start_later(exporters.clone()).await {
         tracing::error!("{}", cannot_start(&failure));
+        exporters.retain(|(id, ..)| *id != failure.0);
     }
+    exporters
 }
 
 async fn listen(endpoint: &Endpoint) -> Result<TcpListener, (Exit, String)> {

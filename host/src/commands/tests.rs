@@ -78,6 +78,7 @@ impl World {
         let cli = Cli::try_parse_from([&["mastra-host"], line].concat()).unwrap();
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut ctx = Context {
+            arguments: &[],
             components: &self.shelf,
             environment,
             out: &mut out,

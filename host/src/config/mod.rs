@@ -58,7 +58,7 @@ pub struct Config {
 }
 
 /// `receivers`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receivers {
     /// `http`: the platform protocol, events, health and metrics on one listener.
     pub http: HttpReceiver,
@@ -67,7 +67,7 @@ pub struct Receivers {
 }
 
 /// `receivers.http`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpReceiver {
     /// Where to listen.
     pub endpoint: Endpoint,
@@ -80,7 +80,7 @@ pub struct HttpReceiver {
 }
 
 /// One of `receivers.http.auth.tokens`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedToken {
     /// Kept with every event that was sent with the token.
     pub label: String,
@@ -123,7 +123,7 @@ pub enum Discovery {
 }
 
 /// `storage`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Storage {
     /// `directory`: made with mode 0700.
     pub directory: PathBuf,
@@ -144,7 +144,7 @@ pub enum QueueStorage {
 }
 
 /// `sending_queue`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendingQueue {
     /// `storage`: where events wait.
     pub storage: QueueStorage,

@@ -57,6 +57,8 @@ pub(crate) struct Control {
     pub(crate) keeps_unfinished: bool,
     /// Rises when the settings have changed.
     pub(crate) resumed: u64,
+    /// How long calls under way may take once it is stopped, if not as the settings say.
+    pub(crate) stop_grace: Option<Duration>,
 }
 
 /// What connects the task with the rest.
@@ -434,7 +436,8 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
     /// Lets calls under way finish, gives everything without a fate back to the queue, and says that it is over.
     async fn stop(mut self, end: State) {
         self.publish(Some(State::Stopping));
-        let deadline = Instant::now() + self.settings.stop_grace;
+        let told = self.wires.control.borrow().stop_grace;
+        let deadline = Instant::now() + told.unwrap_or(self.settings.stop_grace);
         self.finish_until(deadline).await;
         if !self.is_superseded && self.flush_at_the_end() {
             self.finish_until(deadline).await;

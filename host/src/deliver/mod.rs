@@ -23,6 +23,7 @@ mod window;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -201,13 +202,14 @@ impl Delivery {
         unfinished
     }
 
-    /// Stops one exporter and forgets it: calls under way may finish within its grace, the rest stays queued. False if
+    /// Stops one exporter and forgets it: calls under way may finish within `grace`, the rest stays queued. False if
     /// there is none.
-    pub async fn remove(&mut self, exporter_id: &str) -> bool {
+    pub async fn remove(&mut self, exporter_id: &str, grace: Duration) -> bool {
         let Some(mut handle) = self.exporters.remove(exporter_id) else {
             return false;
         };
         self.shown.forget(exporter_id);
+        handle.tell(|control| control.stop_grace = Some(grace));
         handle.stop.cancel();
         while handle.status.changed().await.is_ok() {}
         self.reap();

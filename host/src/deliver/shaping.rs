@@ -37,6 +37,28 @@ pub struct ShapeCounts {
     pub adopted: u64,
 }
 
+impl ShapeCounts {
+    /// Filtered events by reason.
+    #[must_use]
+    pub fn filtered(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("not_sampled", self.not_sampled),
+            ("span_type", self.span_type),
+            ("log_level", self.log_level),
+        ]
+    }
+
+    /// Changed events by what was done.
+    #[must_use]
+    pub fn changed(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("redacted", self.redacted),
+            ("truncated", self.truncated),
+            ("adopted", self.adopted),
+        ]
+    }
+}
+
 /// How one exporter gets its events. No I/O, no clock.
 pub trait Shaping: Send + Sync + 'static {
     /// Decides about events fresh from the queue, one verdict each, and remembers what later ones need.

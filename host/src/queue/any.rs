@@ -35,6 +35,18 @@ impl AnyQueue {
         }
     }
 
+    /// No exporter of this id runs any more. Its place is kept for as long as the queue is told to, in memory for as long
+    /// as the process lives.
+    ///
+    /// # Errors
+    /// [`QueueError::Store`]
+    pub async fn leave(&self, exporter_id: &str) -> Result<(), QueueError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Durable(queue) => queue.leave(exporter_id).await,
+        }
+    }
+
     /// Why nothing more is accepted, if the store is broken.
     #[must_use]
     pub fn broken(&self) -> Option<String> {

@@ -25,7 +25,8 @@ const BIG_PATIENCE: Duration = Duration::from_secs(1);
 pub struct Loader {
     engine: Engine,
     runtime: Handle,
-    loaded: Mutex<BTreeMap<PathBuf, Arc<Component>>>,
+    /// By digest: a file may change while what it held before runs.
+    loaded: Mutex<BTreeMap<String, Arc<Component>>>,
 }
 
 impl Loader {
@@ -45,14 +46,22 @@ impl Loader {
         })
     }
 
-    /// A component that [`Components::load`] has loaded.
+    /// A component that was loaded.
     #[must_use]
-    pub fn component(&self, file: &Path) -> Option<Arc<Component>> {
-        self.loaded
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(file)
-            .cloned()
+    pub fn component(&self, facts: &ComponentFacts) -> Option<Arc<Component>> {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.get(&facts.digest).cloned()
+    }
+
+    /// Lets go of all components but these.
+    pub fn keep_only(&self, digests: &BTreeSet<String>) {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.retain(|digest, _| digests.contains(digest));
+    }
+
+    /// Loads the files, side by side, as they are now.
+    pub async fn load_now(&self, files: BTreeSet<PathBuf>) -> LoadedComponents {
+        self.load_rest(self.begin(files)).await
     }
 
     /// As [`Components::load`], but does not wait for big components that must be compiled first: those are in the
@@ -117,7 +126,7 @@ impl Loader {
         let facts = result.map(|component| {
             let facts = facts(&file, &component);
             let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-            loaded.insert(file.clone(), component);
+            loaded.insert(facts.digest.clone(), component);
             facts
         });
         Some((file, facts))

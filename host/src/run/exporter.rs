@@ -85,6 +85,15 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+/// An exporter whose component runs and that delivers nothing yet.
+pub(super) struct Ready {
+    id: String,
+    pool: Pool,
+    options: CursorOptions,
+    settings: ExporterSettings,
+    shaper: Shaper,
+}
+
 /// Starts the exporter and its delivery, a new one at `begin` of the log; returns the pool of its instances.
 pub(super) async fn start(
     id: &ExporterId,
@@ -94,6 +103,17 @@ pub(super) async fn start(
     shared: &Shared,
     delivery: &mut Delivery,
 ) -> Result<Pool, StartError> {
+    let ready = prepare(id, planned, component, shared).await?;
+    Ok(ready.deliver(begin, shared, delivery).await?)
+}
+
+/// Does all that can fail for a reason that is the operator's to mend.
+pub(super) async fn prepare(
+    id: &ExporterId,
+    planned: &Planned,
+    component: &Arc<Component>,
+    shared: &Shared,
+) -> Result<Ready, StartError> {
     let description = component.description();
     let (settings, secrets) = hide_secrets(description, &planned.settings.values)?;
     let client = client(id, planned, secrets, shared)?;
@@ -125,21 +145,39 @@ pub(super) async fn start(
     let pool = Pool::start(component, pool_settings).await?;
     let options = CursorOptions {
         route: route(component, &planned.config.signals),
-        start: begin,
+        start: StartAt::Head,
         on_full: match planned.config.delivery.queue.on_full {
             config::OnFull::Refuse => OnFull::Refuse,
             config::OnFull::DropOldest => OnFull::DropOldest,
         },
         max_lag_bytes: planned.config.delivery.queue.max_lag_bytes,
     };
-    let cursor = shared.queue.open(&id.to_string(), options).await?;
-    delivery.start(
-        Arc::new(pool.clone()),
-        cursor,
-        delivery_settings(&planned.config, description, instances),
-        Box::new(Shaper::new(&planned.config.shape)),
-    );
-    Ok(pool)
+    Ok(Ready {
+        id: id.to_string(),
+        pool,
+        options,
+        settings: delivery_settings(&planned.config, description, instances),
+        shaper: Shaper::new(&planned.config.shape),
+    })
+}
+
+impl Ready {
+    /// Takes the exporter's place in the queue and delivers from there.
+    pub(super) async fn deliver(
+        self,
+        begin: StartAt,
+        shared: &Shared,
+        delivery: &mut Delivery,
+    ) -> Result<Pool, QueueError> {
+        let options = CursorOptions {
+            start: begin,
+            ..self.options
+        };
+        let cursor = shared.queue.open(&self.id, options).await?;
+        let guest = Arc::new(self.pool.clone());
+        delivery.start(guest, cursor, self.settings, Box::new(self.shaper));
+        Ok(self.pool)
+    }
 }
 
 fn wants_store(component: &Component) -> bool {

@@ -11,6 +11,7 @@ mod intake;
 mod pages;
 pub mod queue;
 mod refused;
+pub mod reload;
 mod report;
 mod store;
 
@@ -49,6 +50,7 @@ pub use refused::Refused;
 
 use intake::Appends;
 use pages::Pages;
+use reload::{Reloads, Running};
 
 /// How long a host that is told to stop goes on delivering what it has. The whole stop is to end within 5 s.
 pub const DRAIN_TIME: Duration = Duration::from_secs(4);
@@ -62,8 +64,8 @@ const POOL_GRACE: Duration = Duration::from_millis(500);
 /// The cursor that keeps events while components compile; no exporter can have this id.
 const LATER: &str = "(compiling)";
 
-/// What is to run.
-type Exporters = Vec<(ExporterId, Planned, Arc<Component>)>;
+/// What is to run: ids, plans, and the components that the plans name.
+pub type Exporters = Vec<(ExporterId, Planned, Arc<Component>)>;
 
 /// A host whose exporters run.
 pub struct Host {
@@ -75,6 +77,9 @@ pub struct Host {
     counts: Arc<Counts>,
     appends: Arc<Appends>,
     statuses: Statuses,
+    reloads: Arc<Reloads>,
+    /// What each exporter runs with.
+    running: std::sync::Mutex<BTreeMap<String, Running>>,
     started: Instant,
 }
 
@@ -101,11 +106,15 @@ impl Host {
         };
         let mut delivery = Delivery::new(fastrand::Rng::new());
         let (mut pools, mut failures) = (BTreeMap::new(), Vec::new());
+        let mut running = BTreeMap::new();
         for (id, planned, component) in exporters {
             let begin = StartAt::Head;
             let started = exporter::start(&id, &planned, &component, begin, &shared, &mut delivery);
             match started.await {
-                Ok(pool) => drop(pools.insert(id.to_string(), pool)),
+                Ok(pool) => {
+                    running.insert(id.to_string(), Running::of(&planned));
+                    pools.insert(id.to_string(), pool);
+                }
                 Err(error) => failures.push((id, error)),
             }
         }
@@ -122,6 +131,8 @@ impl Host {
             refused,
             counts: Arc::new(Counts::default()),
             appends: Arc::default(),
+            reloads: Arc::default(),
+            running: std::sync::Mutex::new(running),
             started: Instant::now(),
         })
     }
@@ -157,6 +168,7 @@ impl Host {
             );
             match started.await {
                 Ok(pool) => {
+                    self.running().insert(id.to_string(), Running::of(&planned));
                     let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
                     pools.insert(id.to_string(), pool);
                 }
@@ -193,6 +205,7 @@ impl Host {
             Arc::clone(&self.pools),
             Arc::clone(&self.counts),
             Arc::clone(&self.appends),
+            Arc::clone(&self.reloads),
         );
         let settings = receive::Settings {
             limits: limits.clone(),

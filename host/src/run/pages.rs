@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::intake::Appends;
+use super::reload::Reloads;
 use super::{Pools, report};
 use crate::deliver::Statuses;
 use crate::deliver::status::{State, Status};
@@ -32,6 +33,7 @@ pub(super) struct Pages {
     pools: Arc<Pools>,
     counts: Arc<Counts>,
     appends: Arc<Appends>,
+    reloads: Arc<Reloads>,
     start_time_seconds: f64,
 }
 
@@ -42,6 +44,7 @@ impl Pages {
         pools: Arc<Pools>,
         counts: Arc<Counts>,
         appends: Arc<Appends>,
+        reloads: Arc<Reloads>,
     ) -> Self {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -52,6 +55,7 @@ impl Pages {
             pools,
             counts,
             appends,
+            reloads,
             start_time_seconds: now.as_secs_f64(),
         }
     }
@@ -94,6 +98,7 @@ impl PageSource for Pages {
         let is_ready = reasons.is_empty() && !statuses.is_empty() && queue.is_none();
         let body = json!({
             "ready": is_ready, "exporters": states, "reasons": reasons, "queue": queue,
+            "reload": self.reloads.troubles(),
         });
         let status = if is_ready { 200 } else { 503 };
         Page {
@@ -109,6 +114,7 @@ impl PageSource for Pages {
         let snapshot = Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             start_time_seconds: self.start_time_seconds,
+            reloads: self.reloads.figures(),
             receivers: [("http".to_owned(), receiver(&self.counts))].into(),
             queue_bytes: queue.used_bytes,
             queue_capacity_bytes: queue.capacity_bytes,
@@ -158,6 +164,7 @@ fn exporters(
     let snapshot = |id: &String, cursor: &CursorReport| {
         let status = statuses.get(id);
         let calls = status.map(|status| status.counts).unwrap_or_default();
+        let shaped = status.map(|status| status.shaped).unwrap_or_default();
         ExporterSnapshot {
             counts: report::of_exporter(&cursor.accounts),
             lag_bytes: cursor.lag_bytes,
@@ -171,6 +178,8 @@ fn exporters(
                 faults: calls.faults,
                 splits: calls.splits,
             },
+            shape_filtered: shaped.filtered(),
+            shaped: shaped.changed(),
             call_duration: None,
             state: status
                 .map_or("stopped", |status| status.state.name())

@@ -165,6 +165,26 @@ pub const EXPORTER_SPLITS: Metric = counter(
     "mastra_host_exporter_batch_splits_total",
     "Batches split because they were too large or held a bad event.",
 );
+/// `{result}`
+pub const RELOADS: Metric = counter(
+    "mastra_host_reloads_total",
+    "Changes of the config file, of components and of the approval lock that were looked at.",
+);
+/// No labels.
+pub const LAST_RELOAD_SUCCESSFUL: Metric = gauge(
+    "mastra_host_last_reload_successful",
+    "1 when all that the files say now is in effect, else 0.",
+);
+/// `{exporter, reason}`
+pub const EXPORTER_SHAPE_FILTERED: Metric = counter(
+    "mastra_host_exporter_shape_filtered_items_total",
+    "Events filtered by the exporter's shape, since the exporter was started; they are among the filtered ones.",
+);
+/// `{exporter, action}`
+pub const EXPORTER_SHAPED: Metric = counter(
+    "mastra_host_exporter_shaped_items_total",
+    "Events sent with something changed by the exporter's shape, since the exporter was started.",
+);
 /// `{exporter}`
 pub const EXPORTER_CALL_DURATION: Metric = Metric {
     name: "mastra_host_exporter_call_duration_seconds",
@@ -178,9 +198,11 @@ pub const EXPORTER_STATE: Metric = gauge(
 );
 
 /// All, in the order in which they are exposed.
-pub const ALL: [Metric; 28] = [
+pub const ALL: [Metric; 32] = [
     BUILD_INFO,
     START_TIME,
+    RELOADS,
+    LAST_RELOAD_SUCCESSFUL,
     RECEIVER_REQUESTS,
     RECEIVER_REFUSED_REQUESTS,
     RECEIVER_BYTES,
@@ -205,6 +227,8 @@ pub const ALL: [Metric; 28] = [
     EXPORTER_UNKNOWN_OUTCOMES,
     EXPORTER_FAULTS,
     EXPORTER_SPLITS,
+    EXPORTER_SHAPE_FILTERED,
+    EXPORTER_SHAPED,
     EXPORTER_CALL_DURATION,
     EXPORTER_STATE,
 ];

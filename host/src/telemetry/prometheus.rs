@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub version: String,
     /// Unix seconds.
     pub start_time_seconds: f64,
+    /// Of changed files.
+    pub reloads: ReloadFigures,
     /// By receiver.
     pub receivers: BTreeMap<String, ReceiverSnapshot>,
     /// Bytes in the queue, and bytes that it can hold.
@@ -33,6 +35,17 @@ pub struct Snapshot {
     pub queue_capacity_bytes: u64,
     /// By exporter id.
     pub exporters: BTreeMap<String, ExporterSnapshot>,
+}
+
+/// What became of changed files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReloadFigures {
+    /// That took effect.
+    pub applied: u64,
+    /// Of which something did not.
+    pub failed: u64,
+    /// Whether all that the files say now is in effect.
+    pub is_current: bool,
 }
 
 /// Figures of one receiver.
@@ -67,6 +80,10 @@ pub struct ExporterSnapshot {
     pub call_limit: u64,
     /// Calls of the component.
     pub calls: CallFigures,
+    /// Filtered by the exporter's shape, by reason.
+    pub shape_filtered: Vec<(&'static str, u64)>,
+    /// Changed by the exporter's shape, by what was done.
+    pub shaped: Vec<(&'static str, u64)>,
     /// Wall clock of calls, where it is measured.
     pub call_duration: Option<DurationHistogram>,
     /// `active`, `backing off`, `quarantined`, `unauthorized`, ...
@@ -123,6 +140,7 @@ pub fn prometheus_text(snapshot: &Snapshot) -> String {
         .sample(&[("version", &snapshot.version)], 1_u64);
     text.family(metrics::START_TIME)
         .sample(&[], snapshot.start_time_seconds);
+    write_reloads(&mut text, &snapshot.reloads);
     write_receivers(&mut text, snapshot);
     text.family(metrics::QUEUE_BYTES)
         .sample(&[], snapshot.queue_bytes);
@@ -131,6 +149,14 @@ pub fn prometheus_text(snapshot: &Snapshot) -> String {
     write_fates(&mut text, snapshot);
     write_calls(&mut text, snapshot);
     text.text
+}
+
+fn write_reloads(text: &mut Exposition, reloads: &ReloadFigures) {
+    text.family(metrics::RELOADS);
+    text.sample(&[("result", "applied")], reloads.applied);
+    text.sample(&[("result", "failed")], reloads.failed);
+    text.family(metrics::LAST_RELOAD_SUCCESSFUL)
+        .sample(&[], u64::from(reloads.is_current));
 }
 
 fn write_receivers(text: &mut Exposition, snapshot: &Snapshot) {
@@ -235,6 +261,18 @@ fn write_calls(text: &mut Exposition, snapshot: &Snapshot) {
         text.family(metric);
         for (id, exporter) in &snapshot.exporters {
             text.sample(&[("exporter", id)], figure(exporter));
+        }
+    }
+    text.family(metrics::EXPORTER_SHAPE_FILTERED);
+    for (id, exporter) in &snapshot.exporters {
+        for (reason, number) in &exporter.shape_filtered {
+            text.sample(&[("exporter", id), ("reason", reason)], *number);
+        }
+    }
+    text.family(metrics::EXPORTER_SHAPED);
+    for (id, exporter) in &snapshot.exporters {
+        for (action, number) in &exporter.shaped {
+            text.sample(&[("exporter", id), ("action", action)], *number);
         }
     }
     text.family(metrics::EXPORTER_CALL_DURATION);

@@ -84,3 +84,56 @@ async fn what_was_given_up_is_listed_shown_and_delivered_after_a_replay() -> any
     assert!(letters(data.path(), &[]).await?.is_empty());
     Ok(())
 }
+
+#[tokio::test]
+async fn letters_and_places_are_seen_and_changed_while_the_host_runs() -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let data = tempfile::tempdir()?;
+    let backend = Backend::start(Langfuse::default()).await?;
+    backend.on(Which::all().first(1), Behaviour::ResetBeforeAnswer);
+    let host = host(data.path(), &backend)?.start().await?;
+    let socket = std::fs::metadata(data.path().join("control.sock"))?;
+    assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+    host.send_events(ndjson(&bench_spans(3, 1_300))).await?;
+    let mut given_up = Vec::new();
+    while given_up.len() < 3 {
+        given_up = letters(data.path(), &["--exporter", "langfuse"]).await?;
+    }
+    let id = given_up[0]["id"].to_string();
+    let shown: Value = serde_json::from_str(&dlq(data.path(), "show", &[&id]).await?.stdout)?;
+    assert_eq!(shown["event"]["type"], "span_ended", "{shown}");
+    assert_eq!(
+        dlq(data.path(), "export", &[])
+            .await?
+            .stdout
+            .lines()
+            .count(),
+        3
+    );
+    dlq(data.path(), "show", &["4711"]).await?.expect_code(2)?;
+
+    dlq(data.path(), "purge", &[&id]).await?.expect_code(0)?;
+    dlq(data.path(), "replay", &["--all"])
+        .await?
+        .expect_code(0)?;
+    backend.wait_for_stored(SPAN, 2).await?;
+    assert!(letters(data.path(), &[]).await?.is_empty());
+
+    let forget = HostCommand::new("queue")?.args(["forget", "langfuse", "--data-dir"]);
+    let refused = forget
+        .arg(data.path().as_os_str().to_owned())
+        .finish()
+        .await?;
+    refused.expect_code(2)?;
+    assert!(
+        refused.stderr.contains("exporter langfuse runs"),
+        "{}",
+        refused.stderr
+    );
+    let finished = host.terminate().await?;
+    finished.expect_code(0)?;
+    let account = accounts(&finished)?.of("langfuse", "traces")?;
+    assert_eq!((account.delivered, account.dropped), (2, 1), "{account:?}");
+    assert!(!data.path().join("control.sock").exists());
+    Ok(())
+}

@@ -204,6 +204,29 @@ impl DurableQueue {
         }
     }
 
+    /// No exporter of this id runs any more: its place is kept for as long as it is said to be, from now on.
+    ///
+    /// # Errors
+    /// [`QueueError::Store`]
+    pub async fn leave(&self, exporter_id: &str) -> Result<(), QueueError> {
+        let id: Arc<str> = exporter_id.into();
+        let left = self.do_there(move |writer| {
+            let cursor = {
+                let mut state = writer.inner.lock();
+                if state.core.cursors.contains_key(&id) {
+                    state.absent.insert(Arc::clone(&id), unix_nanos_now());
+                }
+                state.saved_cursor(&id)
+            };
+            let Some(cursor) = cursor else { return Ok(()) };
+            writer.write_change(&Change::Cursor {
+                exporter: id.to_string(),
+                cursor: Box::<SavedCursor>::new(cursor),
+            })
+        });
+        left.await.map_err(|cause| QueueError::Store { cause })
+    }
+
     /// All cursors, those of removed exporters included.
     #[must_use]
     pub fn cursors(&self) -> Vec<CursorInfo> {

@@ -28,6 +28,8 @@ fn snapshot() -> Snapshot {
             ended: 3,
             ..CallFigures::default()
         },
+        shape_filtered: vec![("span_type", 1)],
+        shaped: vec![("redacted", 1)],
         call_duration: Some(call_duration),
         state: "bad \"state\"\\\n".to_owned(),
     };
@@ -40,6 +42,7 @@ fn snapshot() -> Snapshot {
     Snapshot {
         version: "0.1.0".to_owned(),
         start_time_seconds: 1_700_000_000.5,
+        reloads: ReloadFigures::default(),
         receivers: BTreeMap::from([("platform".to_owned(), receiver)]),
         queue_bytes: 1_000,
         queue_capacity_bytes: 2_000,

@@ -72,8 +72,8 @@ async fn what_a_stopped_exporter_left_is_delivered_by_the_next() {
     world.start("a", &first, batches_of(10)).await;
     world.spans(0..30).await;
     world.until(SECOND).await;
-    assert!(world.delivery.remove("a").await);
-    assert!(!world.delivery.remove("a").await);
+    assert!(world.delivery.remove("a", SECOND).await);
+    assert!(!world.delivery.remove("a", SECOND).await);
     world.start("a", &second, batches_of(10)).await;
     world.drain().await;
     assert_eq!(second.stored_ids(), (0..30).collect::<Vec<_>>());

@@ -1,0 +1,235 @@
+//! Asks the host that has a data directory to run a command on it: `dlq` and `queue` work while it runs.
+//!
+//! A Unix socket in the data directory, which is the owner's alone, as the prompts beside it are. The question is one line:
+//! `{"arguments":[...],"color":...,"width":...}`, the command line itself. The answer is lines `{"out":"..."}` and
+//! `{"err":"..."}`, what the command writes, and at last `{"exit":0}`. One question at a time.
+
+use std::future::Future;
+use std::io::{self, BufRead as _, BufReader, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::time::Duration;
+
+use clap::Parser as _;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::{Components, Context, Exit, dlq, queue};
+use crate::cli::{Cli, Command};
+use crate::config::Environment;
+use crate::config::component::ComponentFacts;
+use crate::print::{Look, line};
+use crate::queue::durable::DurableQueue;
+
+/// The socket's name in the data directory.
+const SOCKET: &str = "control.sock";
+
+/// For the question to arrive.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Of the question.
+const MAX_QUESTION_BYTES: u64 = 1 << 20;
+
+/// Lines that wait for a reader who is slow.
+const MAX_WAITING_LINES: usize = 16;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Question {
+    arguments: Vec<String>,
+    color: bool,
+    width: Option<u16>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Answer {
+    Out(String),
+    Err(String),
+    Exit(u8),
+}
+
+/// The socket of a host that runs. Gone with it.
+pub(super) struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+    queue: DurableQueue,
+}
+
+impl Control {
+    /// Without a socket, which is logged, the host runs all the same.
+    pub(super) fn listen(data_dir: &Path, queue: &DurableQueue) -> Option<Self> {
+        let path = data_dir.join(SOCKET);
+        // Whoever has the queue's lock may have it; what lies there is a dead host's.
+        let _ = std::fs::remove_file(&path);
+        let listener = UnixListener::bind(&path).and_then(|listener| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+            Ok(listener)
+        });
+        match listener {
+            Ok(listener) => Some(Self {
+                listener,
+                path,
+                queue: queue.clone(),
+            }),
+            Err(error) => {
+                let path = path.display();
+                warn!(%path, %error, "`dlq` and `queue` cannot reach this host while it runs.");
+                None
+            }
+        }
+    }
+
+    /// Answers until `stop` is ready.
+    pub(super) async fn serve(self, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        loop {
+            let answered = async {
+                let (stream, _) = self.listener.accept().await?;
+                answer(stream, &self.queue).await
+            };
+            tokio::select! {
+                () = &mut stop => return,
+                answered = answered => {
+                    if let Err(error) = answered {
+                        debug!(%error, "A command was not answered.");
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // Best effort: the next host removes it.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn answer(mut stream: UnixStream, queue: &DurableQueue) -> io::Result<()> {
+    let (read, mut write) = stream.split();
+    let mut question = String::new();
+    let mut reader = tokio::io::BufReader::new(read.take(MAX_QUESTION_BYTES));
+    timeout(PATIENCE, reader.read_line(&mut question)).await??;
+    let question: Question = serde_json::from_str(&question)?;
+    let (lines, mut answers) = mpsc::sync_channel(MAX_WAITING_LINES);
+    let queue = queue.clone();
+    let runtime = tokio::runtime::Handle::current();
+    let command = tokio::task::spawn_blocking(move || {
+        let exit = runtime.block_on(execute(&question, &queue, &lines));
+        // Nobody waits for the end of a command that nobody reads.
+        let _ = lines.send(line(&json!({ "exit": exit.code() })));
+    });
+    while let Some((line, rest)) = next(answers).await? {
+        write.write_all(line.as_bytes()).await?;
+        answers = rest;
+    }
+    command.await?;
+    write.shutdown().await
+}
+
+/// The next line; `None` at the end.
+async fn next(answers: Receiver<String>) -> io::Result<Option<(String, Receiver<String>)>> {
+    let received = tokio::task::spawn_blocking(move || {
+        let line = answers.recv().ok()?;
+        Some((line, answers))
+    });
+    Ok(received.await?)
+}
+
+/// Runs the command of a question on the queue that is open.
+async fn execute(question: &Question, queue: &DurableQueue, lines: &SyncSender<String>) -> Exit {
+    let look = Look {
+        color: question.color,
+        width: question.width,
+    };
+    let mut ctx = Context {
+        components: &NoComponents,
+        environment: &Environment::new(),
+        out: &mut Stream { name: "out", lines },
+        err: &mut Stream { name: "err", lines },
+        look,
+        err_look: look,
+        arguments: &[],
+    };
+    let parsed = Cli::try_parse_from(&question.arguments);
+    let done = match parsed.as_ref().map(|cli| &cli.command) {
+        Ok(Command::Dlq(command)) => dlq::work(command, queue, &mut ctx).await,
+        Ok(Command::Queue(command)) => queue::work(command, queue, &mut ctx).await,
+        Ok(_) => Err("the host that runs does not do this".to_owned()),
+        Err(error) => Err(format!("the host that runs is another version: {error}")),
+    };
+    done.unwrap_or_else(|message| {
+        ctx.warn(&message);
+        Exit::Failed
+    })
+}
+
+/// Sends what is written as lines of the answer. Blocks while the reader is slow.
+struct Stream<'a> {
+    name: &'static str,
+    lines: &'a SyncSender<String>,
+}
+
+impl Write for Stream<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let sent = self.lines.send(line(&json!({ self.name: text })));
+        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct NoComponents;
+
+impl Components for NoComponents {
+    fn load(&self, files: &[PathBuf]) -> Vec<Result<ComponentFacts, String>> {
+        let none = || Err("components are not loaded for this command".to_owned());
+        files.iter().map(|_| none()).collect()
+    }
+}
+
+/// Asks the host that has the data directory to run this process's command.
+///
+/// # Errors
+/// No host answers.
+pub(super) fn ask(data_dir: &Path, ctx: &mut Context<'_>) -> Result<Exit, String> {
+    let path = data_dir.join(SOCKET);
+    let failed = |error: io::Error| format!("{}: {error}", path.display());
+    let mut stream = BlockingStream::connect(&path).map_err(failed)?;
+    let question = Question {
+        arguments: ctx.arguments.to_vec(),
+        color: ctx.look.color,
+        width: ctx.look.width,
+    };
+    let question = serde_json::to_string(&question).map_err(|error| error.to_string())?;
+    writeln!(stream, "{question}").map_err(failed)?;
+    for answer in BufReader::new(stream).lines() {
+        let answer = answer.map_err(failed)?;
+        match serde_json::from_str(&answer).map_err(|error| error.to_string())? {
+            Answer::Out(text) => ctx.print(&text),
+            Answer::Err(text) => {
+                // Nobody is left to tell.
+                let _ = ctx.err.write_all(text.as_bytes());
+            }
+            Answer::Exit(code) => {
+                let mut all = Exit::ALL.into_iter();
+                return all
+                    .find(|exit| exit.code() == code)
+                    .ok_or_else(|| format!("the host answered with exit code {code}"));
+            }
+        }
+    }
+    Err("the host stopped before it had answered".to_owned())
+}

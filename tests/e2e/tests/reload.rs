@@ -1,0 +1,331 @@
+//! Changed files take effect while events flow: nothing is lost, nothing comes twice, nothing gets more than it was granted,
+//! and what is broken leaves the last good version running.
+
+#![allow(
+    clippy::indexing_slicing,
+    reason = "`Value[key]` answers null for what is not there"
+)]
+
+use std::path::{Path, PathBuf};
+
+use e2e::{Config, accounts, lines, run};
+use kit::accounts::Account;
+use kit::backend::{Backend, RecordEverything};
+use kit::client::Outgoing;
+use kit::components;
+use kit::fixtures::{ndjson, span};
+use kit::host::{DEADLINE, HostCommand, RunningHost, Signal};
+use serde_json::Value;
+
+/// Accepts spans `from..to`, one at a time.
+async fn send(host: &RunningHost, numbers: std::ops::Range<u64>) -> anyhow::Result<()> {
+    for n in numbers {
+        let event = span(n, n, None, "agent_run");
+        assert_eq!(host.send_events(ndjson(&[event])).await?.status, 200);
+    }
+    Ok(())
+}
+
+/// Replaces a file as editors do: a reader sees the old one or the new one.
+fn replace(file: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    let new = file.with_extension("new");
+    std::fs::write(&new, content)?;
+    Ok(std::fs::rename(&new, file)?)
+}
+
+/// A host with a config that can be changed, and where it is.
+fn host(config: &Config) -> anyhow::Result<(HostCommand, PathBuf)> {
+    let command = run(config)?;
+    let file = command.dir().join("config.yaml");
+    Ok((command, file))
+}
+
+/// What `/readyz` says is not in effect, once it says something, or nothing.
+async fn troubles(host: &RunningHost, wanted: bool) -> anyhow::Result<Value> {
+    let asked = tokio::time::timeout(DEADLINE, async {
+        loop {
+            let page = host.send(Outgoing::get("/readyz")).await?;
+            let troubles = page.json()?["reload"].clone();
+            if troubles
+                .as_array()
+                .is_some_and(|all| all.is_empty() != wanted)
+            {
+                assert_eq!(page.status, 200, "what runs is fine: {troubles}");
+                return anyhow::Ok(troubles);
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    asked.await?
+}
+
+#[tokio::test]
+async fn an_exporter_is_added_changed_and_removed_while_events_flow() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+    let only_a = Config::new().json("json/a", &a)?;
+    let both = only_a.clone().json("json/b", &b)?;
+    let changed = both.clone().with("shape: {log_levels: {drop: [debug]}}");
+    let (command, file) = host(&only_a)?;
+    let host = command.start().await?;
+    let mut sent = 0;
+    for (config, effect) in [
+        (&both, "added=[\"json/b\"] replaced=[] removed=[]"),
+        (&changed, "added=[] replaced=[\"json/b\"] removed=[]"),
+        (&only_a, "added=[] replaced=[] removed=[\"json/b\"]"),
+    ] {
+        replace(&file, config.yaml())?;
+        while !host.stderr().contains(effect) {
+            send(&host, sent..sent + 1).await?;
+            sent += 1;
+            assert!(sent < 20_000, "{}", host.stderr());
+        }
+        send(&host, sent..sent + 20).await?;
+        sent += 20;
+    }
+    let finished = host.terminate().await?;
+    // The last events of `b` came after it was removed, and wait for it.
+    finished.expect_code(3)?;
+    let accounts = accounts(&finished)?;
+    assert_eq!(accounts.of("json/a", "traces")?, Account::delivered(sent));
+    assert_eq!(lines(&a)?.len() as u64, sent, "each once");
+    let of_b = accounts.of("json/b", "traces")?;
+    assert!(
+        of_b.delivered >= 40 && of_b.received < sent,
+        "from the head on: {of_b:?}"
+    );
+    assert!(of_b.queued >= 20, "{of_b:?}");
+    let lines_of_b = lines(&b)?;
+    assert_eq!(lines_of_b.len() as u64, of_b.delivered, "each once");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_broken_config_changes_nothing_and_says_why_until_it_is_mended() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+    let config = Config::new().json("json/a", &a)?;
+    let (command, file) = host(&config)?;
+    let host = command.start().await?;
+    replace(
+        &file,
+        format!("{}  json/b: {{compnent: json}}\n", config.yaml()),
+    )?;
+    let said = troubles(&host, true).await?;
+    assert!(
+        said[0]
+            .as_str()
+            .is_some_and(|said| said.contains("compnent")),
+        "{said}"
+    );
+    host.wait_for_log("A change of files is not in effect")
+        .await?;
+    send(&host, 0..3).await?;
+
+    let listener = "receivers: {http: {max_connections: 7}}";
+    replace(
+        &file,
+        config.clone().section(listener).json("json/b", &b)?.yaml(),
+    )?;
+    host.wait_for_log("added=[\"json/b\"]").await?;
+    let page = host.send(Outgoing::get("/metrics")).await?.text();
+    assert!(
+        page.contains("mastra_host_reloads_total{result=\"failed\"}"),
+        "{page}"
+    );
+    replace(&file, config.yaml())?;
+    host.wait_for_log("removed=[\"json/b\"]").await?;
+    assert_eq!(troubles(&host, false).await?, serde_json::json!([]));
+    let finished = host.terminate().await?;
+    finished.expect_code(0)?;
+    assert!(
+        finished
+            .stderr
+            .contains("`receivers` has changed: that takes effect after a restart"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(
+        accounts(&finished)?.of("json/a", "traces")?,
+        Account::delivered(3)
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn hangup_looks_at_once_and_ends_nothing() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (command, _) = host(&Config::new().json("json", &dir.path().join("a"))?)?;
+    let host = command.start().await?;
+    host.signal(Signal::HUP)?;
+    host.wait_for_log("added=[] replaced=[] removed=[]").await?;
+    send(&host, 0..1).await?;
+    host.terminate().await?.expect_code(0)?;
+    Ok(())
+}
+
+/// A use of the component file that posts names to the backend.
+fn posting(component: &Path, backend: &Backend) -> Config {
+    let settings = format!("endpoint: \"{}/names\"", backend.url());
+    Config::new().exporter("names", component, &settings)
+}
+
+fn posted(requests: &[kit::backend::Recorded]) -> Vec<String> {
+    let lines = requests
+        .iter()
+        .map(|recorded| recorded.request.text().to_owned());
+    lines
+        .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_new_version_of_a_component_takes_over_without_loss_or_repeat() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("names.wasm");
+    let component = components::package("sequencer-guest", "sequencer")?;
+    std::fs::copy(&component, &file)?;
+    let backend = Backend::start(RecordEverything).await?;
+    let (command, _) = host(&posting(&file, &backend))?;
+    let host = command.start().await?;
+    send(&host, 0..50).await?;
+    let other = dir.path().join("other.wasm");
+    components::ballast(&component, 0, &other)?;
+    std::fs::rename(&other, &file)?;
+    send(&host, 50..100).await?;
+    host.wait_for_log("replaced=[\"names\"]").await?;
+    replace(&file, "not a component")?;
+    let said = troubles(&host, true).await?;
+    assert!(
+        said[0]
+            .as_str()
+            .is_some_and(|said| said.contains("does not load") && said.contains("runs on")),
+        "{said}"
+    );
+    send(&host, 100..150).await?;
+    let finished = host.terminate().await?;
+    finished.expect_code(0)?;
+    assert_eq!(
+        accounts(&finished)?.of("names", "traces")?,
+        Account::delivered(150)
+    );
+    assert_eq!(posted(&backend.requests()).len(), 150);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_component_that_asks_for_more_waits_for_approval_while_the_old_one_runs_on()
+-> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("names.wasm");
+    std::fs::copy(components::package("keeper-guest", "keeper")?, &file)?;
+    let backend = Backend::start(RecordEverything).await?;
+    let (command, _) = host(&posting(&file, &backend))?;
+    let host = command.arg("--plugins-dir").arg(dir.path()).start().await?;
+    replace(
+        &file,
+        std::fs::read(components::package("sequencer-guest", "sequencer")?)?,
+    )?;
+    let said = troubles(&host, true).await?;
+    let wanted = "needs approval (now also asks for environment variable SEQUENCER_ENDPOINT)";
+    assert!(
+        said[0].as_str().is_some_and(|said| said.contains(wanted)),
+        "{said}"
+    );
+    send(&host, 0..3).await?;
+    backend
+        .wait_until(|requests| posted(requests).len() == 3)
+        .await?;
+    assert!(
+        posted(&backend.requests())
+            .iter()
+            .all(|name| !name.starts_with("in order"))
+    );
+
+    let approved = HostCommand::new("plugin")?
+        .arg("approve")
+        .arg(&file)
+        .finish()
+        .await?;
+    approved.expect_code(0)?;
+    host.wait_for_log("replaced=[\"names\"]").await?;
+    send(&host, 3..6).await?;
+    backend
+        .wait_until(|requests| posted(requests).len() == 6)
+        .await?;
+    let in_order = posted(&backend.requests());
+    assert_eq!(
+        in_order
+            .iter()
+            .filter(|name| name.starts_with("in order"))
+            .count(),
+        3
+    );
+    host.terminate().await?.expect_code(0)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_component_comes_to_the_directory_goes_and_comes_back_to_where_it_was()
+-> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (plugins, data) = (dir.path().join("plugins"), dir.path().join("data"));
+    std::fs::create_dir(&plugins)?;
+    let json = Config::new().json("json", &dir.path().join("all"))?;
+    let backend = Backend::start(RecordEverything).await?;
+    let (command, _) = host(&json)?;
+    let host = command
+        .env("SEQUENCER_ENDPOINT", &format!("{}/names", backend.url()))
+        .arg("--plugins-dir")
+        .arg(&plugins)
+        .arg("--data-dir")
+        .arg(&data)
+        .start()
+        .await?;
+    let file = plugins.join("sequencer.wasm");
+    let component = std::fs::read(components::package("sequencer-guest", "sequencer")?)?;
+    replace(&file, &component)?;
+    host.wait_for_log("state=needs approval").await?;
+    let approved = HostCommand::new("plugin")?
+        .arg("approve")
+        .arg(&file)
+        .finish()
+        .await?;
+    approved.expect_code(0)?;
+    host.wait_for_log("added=[\"sequencer\"]").await?;
+    send(&host, 0..3).await?;
+    backend
+        .wait_until(|requests| posted(requests).len() == 3)
+        .await?;
+
+    std::fs::remove_file(&file)?;
+    host.wait_for_log("removed=[\"sequencer\"]").await?;
+    send(&host, 3..6).await?;
+    let listed = HostCommand::new("queue")?
+        .args(["ls", "--output", "json", "--data-dir"])
+        .arg(&data)
+        .finish()
+        .await?;
+    let listed: Value = serde_json::from_str(&listed.stdout)?;
+    let cursors = listed["cursors"].as_array().cloned().unwrap_or_default();
+    let gone = cursors
+        .iter()
+        .find(|cursor| cursor["exporter"] == "sequencer");
+    let gone = gone.cloned().unwrap_or_default();
+    assert_eq!(gone["queued"], 3, "{listed}");
+    assert!(gone["absent_since"].is_string(), "{listed}");
+    assert_eq!(posted(&backend.requests()).len(), 3);
+
+    replace(&file, &component)?;
+    backend
+        .wait_until(|requests| posted(requests).len() == 6)
+        .await?;
+    let finished = host.terminate().await?;
+    finished.expect_code(0)?;
+    assert_eq!(
+        accounts(&finished)?.of("sequencer", "traces")?,
+        Account::delivered(6)
+    );
+    assert_eq!(posted(&backend.requests()).len(), 6, "each once");
+    Ok(())
+}
