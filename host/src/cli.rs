@@ -42,10 +42,10 @@ pub enum Command {
     /// List and approve the components of the plugins directory.
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Look at events that were given up, and send them again. The host must not run.
+    /// Look at events that were given up, and send them again. A host that runs is asked to do it.
     #[command(subcommand)]
     Dlq(DlqCommand),
-    /// Look at what waits for which exporter. The host must not run.
+    /// Look at what waits for which exporter. A host that runs is asked to do it.
     #[command(subcommand)]
     Queue(QueueCommand),
     /// Show what the local store holds, which the component `default` fills.
@@ -121,7 +121,7 @@ pub enum DlqCommand {
     Ls(DlqArgs),
     /// Show one dead letter with its payload.
     Show(DlqShowArgs),
-    /// Let dead letters wait again for their exporter; the next run delivers them.
+    /// Let dead letters wait again for their exporter.
     Replay(DlqArgs),
     /// Write dead letters as NDJSON to stdout.
     Export(DlqArgs),

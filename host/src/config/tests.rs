@@ -48,6 +48,12 @@ exporters:
       flush: 3
       tags: [a, 1, true]
     signals: [traces, scores]
+    shape:
+      span_types: { drop: [model_chunk], max_wait: 5s }
+      log_levels: { keep: [error, fatal] }
+      sampling_percentage: 12.5
+      redaction: { credentials: false, keys: [ssn], patterns: ['\d{3}-\d{4}'] }
+      max_string_bytes: 32KiB
     sending_queue: { on_full: drop_oldest, max_lag_bytes: 1GB }
     batch: { max_items: 50, max_bytes: 1MiB, timeout: 250ms }
     retry_on_failure: { initial_interval: 2s, max_interval: 1m, max_elapsed_time: 1h, on_unknown_outcome: dead_letter }
@@ -103,6 +109,20 @@ fn every_key_arrives() {
         eu.signals,
         SignalChoice::Only([Signal::Traces, Signal::Scores].into())
     );
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let wanted = shape::Shape {
+        span_types: Some(shape::NameFilter::Drop(names(&["model_chunk"]))),
+        max_wait: Duration::from_secs(5),
+        log_levels: Some(shape::NameFilter::Keep(names(&["error", "fatal"]))),
+        sampling_percentage: 12.5,
+        redaction: shape::Redaction {
+            credentials: false,
+            keys: vec!["ssn".to_owned()],
+            patterns: vec![r"\d{3}-\d{4}".to_owned()],
+        },
+        max_string_bytes: Some(32 << 10),
+    };
+    assert_eq!(eu.shape, wanted);
     assert_eq!(eu.delivery.queue.on_full, OnFull::DropOldest);
     assert_eq!(eu.delivery.queue.max_lag_bytes, Some(1_000_000_000));
     assert_eq!(
@@ -360,6 +380,37 @@ fn plain_scalars_keep_what_they_mean() {
     let wanted = serde_json::json!({"i": 5, "big": 18_446_744_073_709_551_615_u64, "f": 1.5, "yes": true, "no": null, "zero": "007",
         "text": "hello", "quoted": "5", "date": "2024-01-01", "version": "1.2.3"});
     assert_eq!(Value::Object(settings.clone()), wanted);
+}
+
+#[test]
+fn a_shape_that_cannot_be_meant_is_told_with_what_to_write() {
+    let shape = |yaml: &str| {
+        let all = problems(&format!("exporters:\n  a:\n    shape: {{{yaml}}}\n"));
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.concat()
+    };
+    for (yaml, wanted) in [
+        ("redacton: {}", "did you mean `redaction`"),
+        ("log_levels: {drop: [wran]}", "did you mean `warn`"),
+        (
+            "log_levels: {drop: [debug], keep: [error]}",
+            "write one of them",
+        ),
+        ("span_types: {dorp: [x]}", "did you mean `drop`"),
+        ("sampling_percentage: 101", "from 0 to 100"),
+        ("sampling_percentage: half", "from 0 to 100"),
+        (
+            "redaction: {patterns: ['(']}",
+            "not a regular expression: unclosed group",
+        ),
+        ("redaction: {patterns: ['x*']}", "matches everything"),
+        ("redaction: {keys: ['--']}", "has no letter"),
+        ("redaction: {credentials: maybe}", "true, false"),
+        ("max_string_bytes: 8B", "write a size from 64"),
+    ] {
+        let said = shape(yaml);
+        assert!(said.contains(wanted), "{yaml}: {said}");
+    }
 }
 
 /// The one block of YAML in the documentation.

@@ -191,3 +191,61 @@ async fn what_is_let_go_of_is_everything() {
     add(&mut groups, &[item(6, "aa", 1, None)], now);
     assert_eq!(groups.take(true, &AsSent, now).tokens, [6]);
 }
+
+/// Spans with an odd id hang on the one before their own.
+struct OddIsLeftOut;
+
+impl Shaping for OddIsLeftOut {
+    fn judge(&mut self, _: &[BatchItem]) -> Vec<crate::deliver::shaping::Verdict> {
+        Vec::new()
+    }
+
+    fn shape(&mut self, event: &Arc<Event>) -> Arc<Event> {
+        Arc::clone(event)
+    }
+
+    fn adopt(&self, span: &mut SpanAncestor) {
+        let parent = span.parent_span_id.as_deref();
+        let number = parent.and_then(|id| u64::from_str_radix(id, 16).ok());
+        if let Some(odd) = number.filter(|number| number % 2 == 1) {
+            span.parent_span_id = (odd > 1).then(|| format!("{:016x}", odd - 1).into());
+        }
+    }
+
+    fn counts(&self) -> crate::deliver::shaping::ShapeCounts {
+        crate::deliver::shaping::ShapeCounts::default()
+    }
+}
+
+#[tokio::test]
+async fn spans_that_are_left_out_end_their_trace_and_give_their_children_away() {
+    let (mut groups, now) = (groups(100, 1 << 20), Instant::now());
+    // Down from the root: 1, 2, 3, 4.
+    groups.add(&item(1, "aa", 4, Some(3)), false, now);
+    groups.add(&item(2, "aa", 3, Some(2)), true, now);
+    groups.add(&item(3, "aa", 2, Some(1)), false, now);
+    assert_eq!(groups.due(false, now), Some(now + WAIT));
+    groups.add(&item(4, "aa", 1, None), true, now);
+    assert_eq!(groups.due(false, now), Some(now + AGE));
+    let mut group = groups.take(false, &OddIsLeftOut, now + AGE);
+    group.left_out.sort_unstable();
+    assert_eq!((group.tokens, group.left_out), (vec![3, 1], vec![2, 4]));
+    let parent = |token| {
+        group.shape[&token]
+            .parent_span_id
+            .as_deref()
+            .map(str::to_owned)
+    };
+    assert_eq!((parent(3), parent(1)), (None, Some(format!("{:016x}", 2))));
+    assert_eq!(
+        (groups.spans, groups.bytes, groups.complete),
+        (0, 0, (0, 0))
+    );
+    // Late children know the kept ancestors alone.
+    groups.add(&item(5, "aa", 6, Some(4)), false, now);
+    let group = groups.take(true, &OddIsLeftOut, now);
+    let late = [item(5, "aa", 6, Some(4))];
+    let names: Vec<_> = groups.ancestors(&late, &group.shape);
+    let names: Vec<&str> = names.iter().map(|span| &*span.name).collect();
+    assert_eq!(names, ["n2", "n4"]);
+}

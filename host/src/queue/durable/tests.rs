@@ -343,3 +343,33 @@ async fn cursor_that_nobody_uses_is_forgotten_in_time() {
     assert!(queue.cursors().is_empty());
     assert_eq!(queue.report().events, 0);
 }
+
+#[tokio::test]
+async fn an_exporter_that_leaves_is_absent_from_then_on_also_after_a_start_and_goes_on_when_it_is_back()
+ {
+    let directory = TempDir::new().expect("made");
+    let queue = open(&directory);
+    let cursor = queue.open("a", options()).await.expect("opens");
+    queue.append(spans(0..2)).await.expect("appends");
+    let one = TakeLimits {
+        max_items: 1,
+        ..ALL
+    };
+    let taken = cursor.take(Signal::Traces, one).await.expect("reads");
+    let settled = settle_all(&cursor, &taken, Fate::Delivered).await;
+    settled.expect("is counted");
+    assert_eq!(queue.cursors()[0].absent_since, None);
+    queue.leave("a").await.expect("is written");
+    queue.leave("nobody").await.expect("changes nothing");
+    let since = queue.cursors()[0].absent_since;
+    assert!(since.is_some());
+    queue.append(spans(2..3)).await.expect("appends");
+    queue.shut_down().await;
+
+    let queue = open(&directory);
+    assert_eq!(queue.cursors().len(), 1);
+    assert_eq!(queue.cursors()[0].absent_since, since, "not from now on");
+    let cursor = queue.open("a", options()).await.expect("opens");
+    assert_eq!(queue.cursors()[0].absent_since, None);
+    assert_eq!(take_ids(&cursor, Signal::Traces, ALL).await, [1, 2]);
+}
