@@ -43,7 +43,7 @@ fn event(kind: EventKind, value: &Value) -> Event {
     event_from(kind, &value.to_string()).unwrap()
 }
 
-fn event_from(kind: EventKind, text: &str) -> Result<Event, super::fields::FieldError> {
+fn event_from(kind: EventKind, text: &str) -> Result<Event, crate::event::fields::FieldError> {
     Event::from_json(kind, Bytes::from(text.to_owned()), 1, Arc::default())
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn metric_value(value: &str) -> Result<MetricValue, super::fields::FieldError> {
+fn metric_value(value: &str) -> Result<MetricValue, crate::event::fields::FieldError> {
     let text = format!(
         r#"{{"metricId":"m","timestamp":"2026-03-04T05:06:07Z","name":"n","labels":{{}},"value":{value}}}"#
     );
@@ -235,7 +235,7 @@ fn refused_fields_are_named_with_their_fix() {
         let error = event_from(*kind, text).unwrap_err();
         assert_eq!(error.field, *field, "{text}: {error}");
         assert!(error.reason.contains(reason), "{text}: {error}");
-        assert!(error.value.chars().count() <= super::fields::EXCERPT_CHARS);
+        assert!(error.value.chars().count() <= crate::event::fields::EXCERPT_CHARS);
     }
 }
 

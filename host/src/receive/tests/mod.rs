@@ -39,7 +39,7 @@ mod bad_items;
 mod bodies;
 mod connections;
 mod envelopes;
-mod platform;
+mod protocol;
 
 /// A queue that remembers, or refuses.
 struct FakeQueue {

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use memchr::memchr_iter;
+
 use super::Found;
 use crate::event::json;
 
@@ -61,7 +63,7 @@ impl Keys {
     /// Adds the values under matching keys.
     pub(super) fn find(&self, text: &str, found: &mut Vec<Found>) {
         let bytes = text.as_bytes();
-        for (colon, _) in text.match_indices(':') {
+        for colon in memchr_iter(b':', bytes) {
             let Some(quote) = before_space(bytes, colon) else {
                 continue;
             };
