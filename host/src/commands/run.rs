@@ -211,32 +211,10 @@ async fn host(
 ) -> Result<RunReport, (Exit, String)> {
     // Before anybody is told where to find the process.
     let mut termination = Termination::listen()?;
-    let listener = match (&args.listen, &args.input) {
-        (None, Some(_)) => None,
-        _ => Some(listen(&prepared.config.receivers.http.endpoint).await?),
-    };
-    let address = match &listener {
-        Some(listener) => Some(
-            listener
-                .local_addr()
-                .map_err(|error| (Exit::Failed, error.to_string()))?,
-        ),
-        None => None,
-    };
+    let (listener, address) = listener(args, &prepared).await?.unzip();
     let exporters = std::mem::take(&mut prepared.exporters);
     let mut files = Files::new(args, &prepared, &exporters)?;
-    let data_dir = args.data_dir.as_deref();
-    // An input can be read again: it needs no directory of its own unless one is named.
-    let data_dir = match &args.input {
-        Some(_) => data_dir,
-        None => Some(prepared.config.storage.directory.as_path()),
-    };
-    let queue = queue::open(&prepared.config, data_dir)
-        .map_err(|error| (Exit::BadUsage, causes(&error)))?;
-    let control = match (&queue, data_dir) {
-        (AnyQueue::Durable(queue), Some(data_dir)) => Control::listen(data_dir, queue),
-        _ => None,
-    };
+    let (queue, control) = open_queue(args, &prepared)?;
     let host = Host::start(&prepared.config, queue, exporters, address)
         .await
         .map_err(|failures| {
@@ -261,13 +239,7 @@ async fn host(
     let has_terminal = ctx.err_look.color;
     let later = async {
         tokio::select! {
-            () = async {
-                let late = start_later(args, &mut prepared, loader, &host, ctx).await;
-                files.add(&late);
-                if args.input.is_none() {
-                    files.follow(args, loader, &host, ctx).await;
-                }
-            } => {}
+            () = keep_current(args, prepared, &mut files, loader, &host, ctx) => {}
             () = stop.cancelled() => {}
         }
     };
@@ -300,6 +272,55 @@ async fn host(
     Ok(host.stop(input).await)
 }
 
+/// Where the receivers listen, if they do.
+async fn listener(
+    args: &RunArgs,
+    prepared: &Prepared,
+) -> Result<Option<(TcpListener, SocketAddr)>, (Exit, String)> {
+    if args.listen.is_none() && args.input.is_some() {
+        return Ok(None);
+    }
+    let listener = listen(&prepared.config.receivers.http.endpoint).await?;
+    let address = listener.local_addr();
+    let address = address.map_err(|error| (Exit::Failed, error.to_string()))?;
+    Ok(Some((listener, address)))
+}
+
+/// The queue, and the socket through which other processes ask for it.
+fn open_queue(
+    args: &RunArgs,
+    prepared: &Prepared,
+) -> Result<(AnyQueue, Option<Control>), (Exit, String)> {
+    // An input can be read again: it needs no directory of its own unless one is named.
+    let data_dir = match &args.input {
+        Some(_) => args.data_dir.as_deref(),
+        None => Some(prepared.config.storage.directory.as_path()),
+    };
+    let queue = queue::open(&prepared.config, data_dir)
+        .map_err(|error| (Exit::BadUsage, causes(&error)))?;
+    let control = match (&queue, data_dir) {
+        (AnyQueue::Durable(queue), Some(data_dir)) => Control::listen(data_dir, queue),
+        _ => None,
+    };
+    Ok((queue, control))
+}
+
+/// Starts what could not start yet, then follows the files.
+async fn keep_current(
+    args: &RunArgs,
+    prepared: Prepared,
+    files: &mut Files,
+    loader: &Loader,
+    host: &Host,
+    ctx: &mut Context<'_>,
+) {
+    let late = start_later(args, prepared, loader, host, ctx).await;
+    files.add(&late);
+    if args.input.is_none() {
+        files.follow(args, loader, host, ctx).await;
+    }
+}
+
 fn cannot_start((id, error): &(ExporterId, StartError)) -> String {
     format!("exporter {id} cannot start: {}", causes(error))
 }
@@ -308,7 +329,7 @@ fn cannot_start((id, error): &(ExporterId, StartError)) -> String {
 /// concerns it alone.
 async fn start_later(
     args: &RunArgs,
-    prepared: &mut Prepared,
+    mut prepared: Prepared,
     loader: &Loader,
     host: &Host,
     ctx: &mut Context<'_>,

@@ -109,20 +109,6 @@ fn every_key_arrives() {
         eu.signals,
         SignalChoice::Only([Signal::Traces, Signal::Scores].into())
     );
-    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    let wanted = shape::Shape {
-        span_types: Some(shape::NameFilter::Drop(names(&["model_chunk"]))),
-        max_wait: Duration::from_secs(5),
-        log_levels: Some(shape::NameFilter::Keep(names(&["error", "fatal"]))),
-        sampling_percentage: 12.5,
-        redaction: shape::Redaction {
-            credentials: false,
-            keys: vec!["ssn".to_owned()],
-            patterns: vec![r"\d{3}-\d{4}".to_owned()],
-        },
-        max_string_bytes: Some(32 << 10),
-    };
-    assert_eq!(eu.shape, wanted);
     assert_eq!(eu.delivery.queue.on_full, OnFull::DropOldest);
     assert_eq!(eu.delivery.queue.max_lag_bytes, Some(1_000_000_000));
     assert_eq!(
@@ -380,6 +366,26 @@ fn plain_scalars_keep_what_they_mean() {
     let wanted = serde_json::json!({"i": 5, "big": 18_446_744_073_709_551_615_u64, "f": 1.5, "yes": true, "no": null, "zero": "007",
         "text": "hello", "quoted": "5", "date": "2024-01-01", "version": "1.2.3"});
     assert_eq!(Value::Object(settings.clone()), wanted);
+}
+
+#[test]
+fn every_key_of_a_shape_arrives() {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let wanted = shape::Shape {
+        span_types: Some(shape::NameFilter::Drop(names(&["model_chunk"]))),
+        max_wait: Duration::from_secs(5),
+        log_levels: Some(shape::NameFilter::Keep(names(&["error", "fatal"]))),
+        sampling_percentage: 12.5,
+        redaction: shape::Redaction {
+            credentials: false,
+            keys: vec!["ssn".to_owned()],
+            patterns: vec![r"\d{3}-\d{4}".to_owned()],
+        },
+        max_string_bytes: Some(32 << 10),
+    };
+    let config = valid(EVERYTHING);
+    let eu = &config.exporters[&"langfuse/eu".parse().unwrap()];
+    assert_eq!(eu.shape, wanted);
 }
 
 #[test]

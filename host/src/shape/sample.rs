@@ -19,13 +19,7 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    /// `percentage`: 0 to 100.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "from 0 to 2^56, which a double holds to a precision of 16"
-    )]
+    /// `percentage`: 0 to 100. The threshold is from 0 to 2^56, which a double holds to a precision of 16.
     pub(super) fn new(percentage: f64) -> Self {
         let dropped = 1.0 - (percentage / 100.0).clamp(0.0, 1.0);
         Self {
