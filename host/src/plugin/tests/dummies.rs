@@ -21,6 +21,7 @@ pub(super) fn component(items: &str, edit: impl Fn(String) -> String) -> Vec<u8>
     // A nested package, for imports from elsewhere.
     let foreign = "package acme:weather@1.0.0 { interface rain { is-raining: func() -> bool; } }\n\
                    package wasi:http@0.2.0 { interface outgoing-handler { handle: func(); } }\n\
+                   package wasi:http@0.3.0 { interface handler { handle: func(); } }\n\
                    package wasi:clocks@0.3.0 { interface system-clock { now: func() -> u64; } }";
     sources.push_str(
         "under-test.wit",
