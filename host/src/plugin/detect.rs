@@ -149,8 +149,13 @@ pub(super) fn detect(
         outside: &outside,
         engine,
     };
+    let exports = || {
+        let exports = outside.exports(engine);
+        exports.map(|(name, _)| name.to_owned()).collect()
+    };
     let lifecycle = view.lifecycle()?.ok_or_else(|| LoadError::NoLifecycle {
         expected: full_name("lifecycle"),
+        exports: exports(),
     })?;
     let indices = Indices {
         lifecycle,
@@ -175,6 +180,7 @@ pub(super) fn detect(
     if indices.signals().is_empty() {
         return Err(LoadError::NoSignal {
             host: CONTRACT_VERSION,
+            exports: exports(),
         });
     }
     Ok(Detected {

@@ -82,6 +82,10 @@ async fn a_missing_lifecycle_is_named() {
         message.contains("does not export `mastra:observability/lifecycle@0.1.0`"),
         "{message}"
     );
+    assert!(
+        message.contains("it exports `mastra:observability/traces@0.1.0`"),
+        "{message}"
+    );
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod dummies;
 mod faults;
 mod guest_build;
 mod pool;
+mod promise;
 mod stateful;
 mod wasi_http;
 
