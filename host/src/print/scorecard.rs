@@ -171,11 +171,17 @@ impl Finding<'_> {
             Verdict::Failed => ("✘", Tone::Bad),
             _ => ("!", Tone::Warning),
         };
-        let head = format!(
-            "{mark} {}: {}",
-            self.first.group.word(),
-            self.places.join(", ")
-        );
+        let some: Vec<&str> = self
+            .places
+            .iter()
+            .take(MOST_PLACES)
+            .map(String::as_str)
+            .collect();
+        let mut head = format!("{mark} {}: {}", self.first.group.word(), some.join(", "));
+        let more = self.places.len() - some.len();
+        if more > 0 {
+            let _ = write!(head, " and {more} more");
+        }
         let fix = self.first.fix.as_deref().unwrap_or_default();
         format!(
             "{}\n    {}\n    Fix: {fix}\n",
