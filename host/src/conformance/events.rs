@@ -191,9 +191,7 @@ fn judge(subject: &Subject, items: usize, delivery: &Delivery) -> Judgement {
         .fates
         .iter()
         .filter(|fate| **fate == ItemResult::Delivered);
-    let has_left =
-        !(delivery.requests.is_empty() && delivery.lines.is_empty() && delivery.rows.is_empty());
-    if delivered.count() > 0 && !has_left && !keeps_state(subject) {
+    if delivered.count() > 0 && !delivery.has_left() && !subject.keeps_state() {
         return Judgement::fail(
             format!("answered `delivered` for {items} items but sent nothing"),
             "answer `delivered` after the backend has it; `skipped` for what it has no place for",
@@ -203,11 +201,6 @@ fn judge(subject: &Subject, items: usize, delivery: &Delivery) -> Judgement {
 }
 
 const REPLY_FIX: &str = "answer `delivered` to success; if the backend's success looks otherwise, give it with --reply FILE";
-
-/// A page, and what is added up, leave at another time.
-fn keeps_state(subject: &Subject) -> bool {
-    subject.component.is_stateful() || subject.component.serves_page()
-}
 
 /// What a call that gave no answer means for the author.
 pub(super) fn fault(error: &CallError) -> Judgement {

@@ -125,9 +125,9 @@ async fn moved(subject: &Subject, chosen: SignalSet) -> Option<Judgement> {
         .iter()
         .any(|request| speaks_there(&request.url));
     Some(if stays {
-        Judgement::fail(
+        Judgement::warn(
             format!("still sends to the host that `{setting}` named before"),
-            "use the settings of the last `configure`",
+            "use the settings of the last `configure`, unless another setting says where to send",
         )
     } else {
         Judgement::pass("sends where the new settings say")

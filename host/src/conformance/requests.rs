@@ -17,6 +17,8 @@ use crate::plugin::outcome::{ItemResult, SendOutcome};
 #[derive(Default)]
 pub(super) struct Watch {
     requests: usize,
+    /// Whether anything left the component, by whatever way.
+    has_left: bool,
     denied: BTreeSet<String>,
     invalid: BTreeSet<String>,
     /// Places in which a placeholder was left standing.
@@ -52,6 +54,7 @@ impl Watch {
             }
         }
         self.requests += delivery.requests.len();
+        self.has_left |= delivery.has_left();
         if shows_placeholder(delivery.lines.as_bytes()) {
             self.leaks.insert("the output".to_owned());
         }
@@ -85,10 +88,20 @@ impl Watch {
         let listed =
             |texts: &BTreeSet<String>| texts.iter().cloned().collect::<Vec<_>>().join("; ");
         add(
+            "something is sent",
+            if self.has_left || subject.keeps_state() {
+                Judgement::pass(format!("{} requests", self.requests))
+            } else {
+                Judgement::fail(
+                    "nothing left the component for any event: most of it could not be tried",
+                    "give the settings that it needs with --set NAME=VALUE",
+                )
+            },
+        );
+        add(
             "hosts that it asked for",
             if self.denied.is_empty() {
-                let count = self.requests;
-                Judgement::pass(format!("{count} requests, none was denied"))
+                Judgement::pass("none was denied")
             } else {
                 Judgement::fail(
                     listed(&self.denied),

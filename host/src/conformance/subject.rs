@@ -74,6 +74,13 @@ pub(super) struct Delivery {
     pub(super) rows: Vec<(Signal, Row)>,
 }
 
+impl Delivery {
+    /// Whether anything left the component, by whatever way.
+    pub(super) fn has_left(&self) -> bool {
+        !(self.requests.is_empty() && self.lines.is_empty() && self.rows.is_empty())
+    }
+}
+
 /// An answer of the component, with what a flush said of what it held.
 #[derive(Clone, Debug)]
 pub(super) struct Answered {
@@ -130,6 +137,11 @@ impl Subject {
                 Ok(_) | Err(StartError::Call(_)) => return Ok(subject),
             }
         }
+    }
+
+    /// A page, and what is added up, leave at another time than the events came.
+    pub(super) fn keeps_state(&self) -> bool {
+        self.component.is_stateful() || self.component.serves_page()
     }
 
     /// A new instance with these settings.

@@ -143,6 +143,24 @@ async fn a_component_that_speaks_to_a_host_it_did_not_ask_for_fails() -> anyhow:
 }
 
 #[tokio::test]
+async fn a_component_that_sends_nothing_does_not_pass() -> anyhow::Result<()> {
+    let rover = components::package("rover-guest", "rover")?;
+    let (finished, card) = tested(&rover, &["--set", "places="]).await?;
+    finished.expect_code(1)?;
+    let failed = ended(&card, "failed");
+    for wanted in [
+        "requests  something is sent",
+        "events traces plain: answered `delivered`",
+    ] {
+        assert!(
+            failed.iter().any(|found| found.starts_with(wanted)),
+            "{wanted}: {failed:#?}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn golden_files_are_written_and_compared() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let golden = directory.path().join("golden").display().to_string();
