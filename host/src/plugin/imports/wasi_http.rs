@@ -230,3 +230,63 @@ fn error_to(error: HttpError) -> Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(text: &'static str) -> WasiBody {
+        let body = Full::new(Bytes::from_static(text.as_bytes()));
+        body.map_err(|never| match never {}).boxed_unsync()
+    }
+
+    #[tokio::test]
+    async fn the_bodies_of_an_instance_share_one_bound() {
+        let bodies = Arc::new(Semaphore::new(10));
+        let (bytes, held) = collected(body("12345678"), &bodies).await.unwrap();
+        assert_eq!(bytes, "12345678");
+        let second = collected(body("123"), &bodies).await;
+        assert!(matches!(second, Err(Error::HttpRequestBodySize(Some(3)))));
+        drop(held);
+        assert!(collected(body("123"), &bodies).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_until_the_guest_lets_go_of_it() {
+        let bodies = Arc::new(Semaphore::new(10));
+        let answer = || Response {
+            status: 200,
+            headers: vec![("x-a".to_owned(), "b".to_owned())],
+            body: Bytes::from_static(b"1234567"),
+            retry_after: None,
+        };
+        let kept = response_to(answer(), &bodies).unwrap();
+        assert_eq!(kept.headers()["x-a"], "b");
+        let second = response_to(answer(), &bodies);
+        assert!(matches!(second, Err(Error::HttpResponseBodySize(Some(7)))));
+        drop(kept);
+        assert!(response_to(answer(), &bodies).is_ok());
+    }
+
+    #[tokio::test]
+    async fn trailers_are_refused_instead_of_lost() {
+        let trailers = std::future::ready(Some(Ok(HeaderMap::new())));
+        let body = body("x").with_trailers(trailers).boxed_unsync();
+        let bodies = Arc::new(Semaphore::new(10));
+        let refused = collected(body, &bodies).await;
+        assert!(matches!(refused, Err(Error::InternalError(Some(_)))));
+    }
+
+    #[test]
+    fn a_dropped_request_has_an_unknown_outcome() {
+        let outcomes = Arc::new(Outcomes::default());
+        let request = UnderWay::begin(&outcomes);
+        assert!(outcomes.has_unknown(), "while it is under way");
+        request.end(&Err(HttpError::Denied(String::new())));
+        assert!(!outcomes.has_unknown(), "it was not sent");
+        drop(UnderWay::begin(&outcomes));
+        assert!(outcomes.has_unknown());
+        outcomes.reset();
+        assert!(!outcomes.has_unknown());
+    }
+}
