@@ -127,7 +127,8 @@ async fn refusal(bytes: &[u8]) -> anyhow::Result<String> {
         .await?;
     finished.expect_code(1)?;
     let said: Value = serde_json::from_str(&finished.stdout)?;
-    let error = said["error"].as_str().unwrap_or_default().to_owned();
+    let error = said.get("error").and_then(Value::as_str);
+    let error = error.unwrap_or_default().to_owned();
     anyhow::ensure!(error.contains("mine.wasm"), "{error}");
     Ok(error)
 }
