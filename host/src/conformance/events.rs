@@ -16,6 +16,8 @@ use crate::plugin::outcome::{CallError, ItemResult, SendOutcome};
 
 /// The largest batch that is tried, whatever the component would take.
 const MOST_ITEMS: usize = 1_000;
+/// As many bytes are tried, whatever the component would take.
+const MOST_BYTES: usize = 8 << 20;
 
 /// Tries all fixtures of one signal. Returns the ordinary batch, if the component sends something for it.
 pub(super) async fn check(
@@ -72,14 +74,12 @@ pub(super) async fn check(
             card.add(Group::Golden, Some(signal), &fixture.name, judgement);
         }
     }
-    if let Some(first) = fixtures.first() {
-        let judgement = largest(subject, first, watch).await;
-        card.add(
-            Group::Events,
-            Some(first.signal),
-            "largest batch",
-            judgement,
-        );
+    for (name, events) in largest(subject, fixtures) {
+        let signal = fixtures.first().map(|fixture| fixture.signal);
+        if let Some(signal) = signal {
+            let judgement = all_at_once(subject, signal, &events, watch).await;
+            card.add(Group::Events, Some(signal), name, judgement);
+        }
     }
     Ok(plain)
 }
@@ -284,12 +284,34 @@ fn outcome_word(delivery: &Delivery) -> String {
     }
 }
 
-/// As many events in one call as the component says that it takes.
-async fn largest(subject: &Subject, plain: &Fixture, watch: &mut Watch) -> Judgement {
-    let items = usize::try_from(subject.component.description().max_items).unwrap_or(usize::MAX);
-    let items = items.min(MOST_ITEMS);
-    let events: Vec<Arc<Event>> = plain.events.iter().cycle().take(items).cloned().collect();
-    let Some(batch) = subject.batches(&events).into_iter().next() else {
+/// Batches as large as the component says that it takes: of ordinary events, and of the bytes of the largest one.
+fn largest(subject: &Subject, fixtures: &[Fixture]) -> Vec<(&'static str, Vec<Arc<Event>>)> {
+    let description = subject.component.description();
+    let max_items = usize::try_from(description.max_items).unwrap_or(usize::MAX);
+    let max_items = max_items.min(MOST_ITEMS);
+    let max_bytes = usize::try_from(description.max_bytes).unwrap_or(usize::MAX);
+    let mut batches = Vec::new();
+    if let Some(plain) = fixtures.first() {
+        let events = plain.events.iter().cycle().take(max_items);
+        batches.push(("most items", events.cloned().collect()));
+    }
+    let all = fixtures.iter().flat_map(|fixture| &fixture.events);
+    if let Some(large) = all.max_by_key(|event| event.size_bytes()) {
+        let count = max_bytes.min(MOST_BYTES) / large.size_bytes().max(1);
+        let count = count.clamp(1, max_items);
+        batches.push(("most bytes", vec![Arc::clone(large); count]));
+    }
+    batches
+}
+
+/// The first of the batches that these events are.
+async fn all_at_once(
+    subject: &Subject,
+    signal: Signal,
+    events: &[Arc<Event>],
+    watch: &mut Watch,
+) -> Judgement {
+    let Some(batch) = subject.batches(events).into_iter().next() else {
         return Judgement::pass("not handed over: the component does not want this phase");
     };
     let mut live = match start(subject).await {
@@ -297,14 +319,16 @@ async fn largest(subject: &Subject, plain: &Fixture, watch: &mut Watch) -> Judge
         Err(judgement) => return judgement,
     };
     let begin = Instant::now();
-    let delivery = live.deliver(plain.signal, &batch).await;
+    let delivery = live.deliver(signal, &batch).await;
     let took = begin.elapsed();
-    watch.look(subject, plain.signal, &delivery);
+    watch.look(subject, signal, &delivery);
     let judgement = judge(subject, batch.len(), &delivery);
+    let bytes: usize = batch.iter().map(|event| event.size_bytes()).sum();
     Judgement {
         found: format!(
-            "{} items in {} ms: {}",
+            "{} items, {} KiB in {} ms: {}",
             batch.len(),
+            bytes.div_ceil(1024),
             took.as_millis(),
             judgement.found
         ),

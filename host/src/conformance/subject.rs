@@ -341,3 +341,33 @@ impl Live<'_> {
         Ok(answered)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receive::read_event;
+
+    fn span(id: u32, parent: u32) -> Arc<Event> {
+        let line = format!(
+            r#"{{"type":"span_ended","exportedSpan":{{"id":"{id:016x}","parentSpanId":"{parent:016x}","traceId":"{:032x}","name":"{id}","type":"generic","startTime":"2026-03-04T05:06:07.000Z","isEvent":false,"isRootSpan":false}}}}"#,
+            1
+        );
+        Arc::new(read_event(&line.into()).unwrap())
+    }
+
+    fn names(events: &[Arc<Event>]) -> Vec<String> {
+        let name = |event: &Arc<Event>| match decode::record(event).unwrap() {
+            Record::Span(span) => span.name.to_string(),
+            _ => String::new(),
+        };
+        events.iter().map(name).collect()
+    }
+
+    #[test]
+    fn parents_come_first_and_all_come() {
+        let late = vec![span(3, 2), span(2, 1), span(9, 8), span(1, 7)];
+        assert_eq!(names(&parents_first(late)), ["9", "1", "2", "3"]);
+        let ring = vec![span(1, 2), span(2, 1)];
+        assert_eq!(names(&parents_first(ring)).len(), 2);
+    }
+}
