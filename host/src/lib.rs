@@ -26,5 +26,6 @@ pub mod store;
 
 pub mod cli;
 pub mod commands;
+pub mod conformance;
 pub mod print;
 pub mod run;

@@ -25,6 +25,8 @@ use super::{Components, Context, Exit, dlq, queue};
 use crate::cli::{Cli, Command};
 use crate::config::Environment;
 use crate::config::component::ComponentFacts;
+use crate::conformance::scorecard::Scorecard;
+use crate::conformance::{Options, TestError};
 use crate::print::{Look, line};
 use crate::queue::durable::DurableQueue;
 
@@ -197,6 +199,11 @@ impl Components for NoComponents {
     fn load(&self, files: &[PathBuf]) -> Vec<Result<ComponentFacts, String>> {
         let none = || Err("components are not loaded for this command".to_owned());
         files.iter().map(|_| none()).collect()
+    }
+
+    fn test(&self, _: &ComponentFacts, _: Options) -> Result<Scorecard, TestError> {
+        let none = "components are not tested by a host that runs";
+        Err(TestError::Surroundings(none.to_owned()))
     }
 }
 

@@ -13,6 +13,7 @@ pub mod queue;
 mod refused;
 pub mod reload;
 mod report;
+pub(crate) mod secrets;
 mod store;
 
 use std::collections::BTreeMap;
