@@ -1,6 +1,8 @@
 //! Settings of this destination: what the host is told of them, and the checked form that the rest uses. Names of
 //! environment variables are those of the official exporter and of Datadog's own libraries.
 
+use std::time::Duration;
+
 use mastra_exporter_sdk::settings::{Setting, SettingError, SettingsSchema};
 use serde::Deserialize;
 
@@ -10,6 +12,9 @@ pub const MAX_ITEMS: u32 = 512;
 /// Bytes a batch, of the events' JSON text. LLM Observability and logs take 5 MB, metrics 500 KB: a point takes an
 /// eighth of its event.
 pub const MAX_BYTES: u32 = 1 << 20;
+
+/// Between deliveries of metrics.
+pub const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Longest name of an application in LLM Observability.
 const MAX_ML_APP_CHARS: usize = 193;
