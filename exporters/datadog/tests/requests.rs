@@ -156,14 +156,14 @@ fn a_rate_limit_is_read_from_datadogs_own_header() {
 
 /// Takes the metrics and answers each request of the flush in turn. The requests' paths, and each metric's fate; `held`
 /// is what the flush says nothing of.
-fn flushed(
+fn flushed<const N: usize>(
     exporter: &Datadog,
     metrics: &MetricBatch,
-    replies: &[u16],
+    replies: [u16; N],
 ) -> (Vec<&'static str>, Vec<&'static str>) {
     let taken = exporter.send_metrics(metrics);
     assert!(fate_words(&taken, 0).iter().all(|fate| *fate == "held"));
-    let mut replies = replies.to_vec().into_iter();
+    let mut replies = replies.into_iter();
     let (acknowledged, requests) = with_backend(
         move |_| Ok(status(replies.next().unwrap())),
         || exporter.flush(),
@@ -197,7 +197,7 @@ fn metrics_of_one_request_do_not_suffer_from_the_other() {
         (503, 202, "retry", "held"),
         (401, 202, "retry", "held"),
     ] {
-        let (paths, fates) = flushed(&exporter(), &events.metrics, &[first, second]);
+        let (paths, fates) = flushed(&exporter(), &events.metrics, [first, second]);
         let both = [wire::SERIES_PATH, wire::DISTRIBUTIONS_PATH];
         assert_eq!(paths, both[..if distributions == "held" { 1 } else { 2 }]);
         for (metric, fate) in events.metrics.metrics.iter().zip(fates) {
@@ -226,7 +226,7 @@ fn a_request_that_is_refused_is_taken_apart_down_to_the_point_at_fault() {
     events.metrics.tokens.truncate(3);
     for refusal in [400, 413] {
         let replies = [refusal, 202, refusal, refusal, 202];
-        let (paths, fates) = flushed(&exporter(), &events.metrics, &replies);
+        let (paths, fates) = flushed(&exporter(), &events.metrics, replies);
         assert_eq!(paths.len(), 5);
         assert_eq!(fates, ["delivered", "rejected", "delivered"], "{refusal}");
     }
