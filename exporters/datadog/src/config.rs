@@ -6,6 +6,8 @@ use std::time::Duration;
 use mastra_exporter_sdk::settings::{Setting, SettingError, SettingsSchema};
 use serde::Deserialize;
 
+use crate::wire::SeriesVersion;
+
 /// Items a batch. Datadog takes 1,000 logs in one request.
 pub const MAX_ITEMS: u32 = 512;
 
@@ -66,6 +68,9 @@ pub struct Settings {
     pub version: Option<String>,
     /// `key:value,key:value`, on everything sent.
     pub tags: Option<String>,
+    /// Version of the series API.
+    #[serde(default)]
+    pub series_version: SeriesVersion,
     /// Names of metadata members that become tags of spans, separated by commas.
     pub request_context_keys: Option<String>,
 }
@@ -121,6 +126,11 @@ pub fn schema() -> SettingsSchema {
             Setting::text("tags")
                 .about("Tags of everything sent: key:value,key:value.")
                 .env(&["DD_TAGS"]),
+        )
+        .with(
+            Setting::choice("series_version", &["v2", "v1"])
+                .about("Version of the series API; v1 for stores that took that one over.")
+                .default_text("v2"),
         )
         .with(
             Setting::text("request_context_keys")

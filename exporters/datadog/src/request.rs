@@ -10,7 +10,7 @@ use mastra_exporter_sdk::outcome::{ItemResult, SendOutcome, SendResult, Statuses
 use crate::config::Config;
 use crate::mapping;
 use crate::mapping::metrics::Second;
-use crate::wire::{self, Evaluation};
+use crate::wire::{self, Evaluation, SeriesVersion};
 
 /// A request is taken or refused whole, so that 400 and 422 are looked into; 202 is what success looks like.
 const STATUSES: Statuses = Statuses::COMMON;
@@ -112,12 +112,14 @@ fn points(config: &Config, part: &[Second]) -> SendResult {
         let request = post(config, url).bytes("text/json", body);
         return answer(request.compress(Compression::Deflate));
     }
-    let url = format!("{}{}", config.api_url, wire::SERIES_PATH);
-    answer(
-        post(config, url)
-            .json(mapping::metrics::series_request(part))
-            .gzip(),
-    )
+    let version = config.settings.series_version;
+    let url = format!("{}{}", config.api_url, version.path());
+    let request = post(config, url).json(mapping::metrics::series_request(part, version));
+    answer(request.compress(match version {
+        // The only coding of that version.
+        SeriesVersion::V1 => Compression::Deflate,
+        SeriesVersion::V2 => Compression::Gzip,
+    }))
 }
 
 fn post(config: &Config, url: String) -> Request {

@@ -8,7 +8,7 @@ use mastra_exporter_sdk::records::{
 
 use super::{Origins, some_text};
 use crate::config::Config;
-use crate::wire::{Distribution, Series, SeriesType};
+use crate::wire::{Distribution, Series, SeriesType, SeriesVersion};
 
 const NANOS_A_SECOND: u64 = 1_000_000_000;
 
@@ -144,7 +144,7 @@ pub fn points(
 
 /// The body of a request of counts and gauges.
 #[must_use]
-pub fn series_request(seconds: &[Second]) -> JsonText {
+pub fn series_request(seconds: &[Second], version: SeriesVersion) -> JsonText {
     request(seconds, |text, first, series| {
         let points = series.iter().filter_map(|one| match one.amount {
             Amount::Count(value) | Amount::Gauge { value, .. } => Some((one.second, value)),
@@ -160,7 +160,7 @@ pub fn series_request(seconds: &[Second]) -> JsonText {
             tags: &first.name.tags,
             unit: first.unit.as_deref(),
         };
-        series.write(text);
+        series.write(text, version);
     })
 }
 

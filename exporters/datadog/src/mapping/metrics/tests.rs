@@ -63,7 +63,7 @@ fn points_of_a_second_are_put_together() {
         ("g", single(Instrument::Gauge, 4.0)),
         ("c", single(Instrument::Counter, 4.0)),
     ]);
-    let series = parsed(&series_request(&due));
+    let series = parsed(&series_request(&due, SeriesVersion::V2));
     let tags = json!(["empty:", "service:app", "status:ok"]);
     let count =
         json!([{"timestamp": 1_772_600_767, "value": 5}, {"timestamp": 1_772_600_768, "value": 4}]);
@@ -77,6 +77,20 @@ fn points_of_a_second_are_put_together() {
         series[1],
         json!({"metric": "g", "type": 3, "tags": tags, "points": gauge})
     );
+}
+
+#[test]
+fn version_1_has_pairs_and_words() {
+    let due = seconds_of(&[
+        ("c", single(Instrument::Counter, 2.0)),
+        ("g", single(Instrument::Gauge, 0.5)),
+    ]);
+    let series = parsed(&series_request(&due, SeriesVersion::V1));
+    let tags = json!(["empty:", "service:app", "status:ok"]);
+    let count = json!({"metric": "c", "type": "count", "interval": 1, "points": [[1_772_600_767, 2]], "tags": tags});
+    let gauge =
+        json!({"metric": "g", "type": "gauge", "points": [[1_772_600_767, 0.5]], "tags": tags});
+    assert_eq!(series, json!([count, gauge]));
 }
 
 #[test]
@@ -117,7 +131,7 @@ fn what_was_aggregated_elsewhere_keeps_what_datadog_can_take() {
         ("d", sum(Temporality::Delta, true)),
         ("u", sum(Temporality::Cumulative, false)),
     ]);
-    let series = parsed(&series_request(&due));
+    let series = parsed(&series_request(&due, SeriesVersion::V2));
     let names: Vec<_> = series
         .as_array()
         .unwrap()
@@ -148,10 +162,8 @@ fn what_was_aggregated_elsewhere_keeps_what_datadog_can_take() {
         sum: 3.0,
         quantiles,
     };
-    let series = parsed(&series_request(&seconds_of(&[(
-        "s",
-        MetricValue::Summary(summary),
-    )])));
+    let due = seconds_of(&[("s", MetricValue::Summary(summary))]);
+    let series = parsed(&series_request(&due, SeriesVersion::V2));
     assert!(series.to_string().contains("quantile:0.9"));
 }
 
