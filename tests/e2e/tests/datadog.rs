@@ -7,24 +7,17 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{Config, accounts, recorded_events, run, run_with_input};
+use e2e::{Config, accounts, recorded_events, run, run_with_input, vendors};
 use kit::accounts::Account;
 use kit::backend::datadog::{
     DISTRIBUTION, DISTRIBUTIONS, Datadog, EVALUATION, FEEDBACK, LOG, POINT, SERIES, SPAN,
 };
 use kit::backend::{Backend, Behaviour, Which};
-use kit::components;
 use kit::fixtures::{metric, ndjson, span, time, with};
 use kit::host::HostCommand;
 
 fn config(backend: &Backend) -> anyhow::Result<Config> {
-    let settings = format!(
-        "base_url: \"{}\", api_key: \"{}\", ml_app: support-bot, env: test",
-        backend.url(),
-        Datadog::default().api_key
-    );
-    let component = components::exporter("datadog")?;
-    Ok(Config::new().exporter("datadog", &component, &settings))
+    vendors::config("datadog", backend)
 }
 
 #[tokio::test]

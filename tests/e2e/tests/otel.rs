@@ -5,21 +5,16 @@
     reason = "`Value[key]` answers null for what is not there"
 )]
 
-use e2e::{Config, accounts, recorded_events, run, run_with_input};
+use e2e::{Config, accounts, recorded_events, run, run_with_input, vendors};
 use kit::accounts::Account;
 use kit::backend::collector::{Collector, LOG, METRIC, SPAN};
 use kit::backend::{Answer, Backend, Behaviour, Which};
 use kit::client::Outgoing;
-use kit::components;
 use kit::host::HostCommand;
 use serde_json::json;
 
 fn config(backend: &Backend) -> anyhow::Result<Config> {
-    let settings = format!(
-        "endpoint: \"{}\", api_key: otel-key, api_key_header: x-api-key",
-        backend.url()
-    );
-    Ok(Config::new().exporter("otel", &components::exporter("otel")?, &settings))
+    vendors::config("otel", backend)
 }
 
 #[tokio::test]
