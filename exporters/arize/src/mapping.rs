@@ -11,7 +11,7 @@ use mastra_exporter_sdk::records::{ModelCall, Span, SpanBatch, Usage};
 use mastra_llm::cost;
 use mastra_otlp::attributes::{Attributes, Key, texts};
 use mastra_otlp::encode::{Encoder, Encoding};
-use mastra_otlp::envelope::{Origin, Parts, Place, SPANS, Sender};
+use mastra_otlp::envelope::{Origin, Parts, SPANS, Sender};
 use mastra_otlp::genai::{Conventions, provider_name};
 
 use crate::config::Config;
@@ -40,13 +40,6 @@ struct Spans<'a> {
 }
 
 impl Parts<Span> for Spans<'_> {
-    fn place(span: &Span) -> Place {
-        Place {
-            resource: span.resource_index,
-            scope: span.otel.as_ref().and_then(|otel| otel.scope_index),
-        }
-    }
-
     fn origin(&self) -> Origin<'_> {
         Origin {
             resources: &self.batch.resources,

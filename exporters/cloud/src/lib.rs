@@ -8,6 +8,7 @@ pub mod request;
 pub mod wire;
 
 use mastra_envelope::Batch;
+use mastra_exporter_sdk::clock::now;
 use mastra_exporter_sdk::outcome::with_skipped;
 use mastra_exporter_sdk::records::{
     FeedbackBatch, LogBatch, MetricBatch, ScoreBatch, SendResult, Signal, SpanBatch,
@@ -57,7 +58,7 @@ impl Traces for Cloud {
             scopes: &batch.scopes,
         };
         with_skipped(skipped, |count| {
-            let body = mapping::spans(&batch.spans, &shared, request::now());
+            let body = mapping::spans(&batch.spans, &shared, now());
             request::publish(&self.config, &self.standing, Signal::Traces, body, count)
         })
     }

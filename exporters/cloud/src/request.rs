@@ -2,7 +2,7 @@
 //! well, refused credentials cool down for longer and longer. Nothing is lost meanwhile: the host keeps it.
 
 use std::cell::Cell;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use mastra_exporter_sdk::http::{HttpError, Request, Response};
 use mastra_exporter_sdk::json::JsonText;
@@ -33,15 +33,6 @@ pub struct Standing {
     is_paused: Cell<bool>,
     /// Refusals of the credentials since the last success.
     refusals: Cell<u32>,
-}
-
-/// Unix nanoseconds.
-#[must_use]
-pub fn now() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Publishes so many records of one signal.

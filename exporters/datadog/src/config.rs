@@ -1,8 +1,12 @@
 //! Settings of this destination: what the host is told of them, and the checked form that the rest uses. Names of
 //! environment variables are those of the official exporter and of Datadog's own libraries.
 
+use std::time::Duration;
+
 use mastra_exporter_sdk::settings::{Setting, SettingError, SettingsSchema};
 use serde::Deserialize;
+
+use crate::wire::SeriesVersion;
 
 /// Items a batch. Datadog takes 1,000 logs in one request.
 pub const MAX_ITEMS: u32 = 512;
@@ -10,6 +14,9 @@ pub const MAX_ITEMS: u32 = 512;
 /// Bytes a batch, of the events' JSON text. LLM Observability and logs take 5 MB, metrics 500 KB: a point takes an
 /// eighth of its event.
 pub const MAX_BYTES: u32 = 1 << 20;
+
+/// Between deliveries of metrics.
+pub const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Longest name of an application in LLM Observability.
 const MAX_ML_APP_CHARS: usize = 193;
@@ -61,6 +68,9 @@ pub struct Settings {
     pub version: Option<String>,
     /// `key:value,key:value`, on everything sent.
     pub tags: Option<String>,
+    /// Version of the series API.
+    #[serde(default)]
+    pub series_version: SeriesVersion,
     /// Names of metadata members that become tags of spans, separated by commas.
     pub request_context_keys: Option<String>,
 }
@@ -116,6 +126,11 @@ pub fn schema() -> SettingsSchema {
             Setting::text("tags")
                 .about("Tags of everything sent: key:value,key:value.")
                 .env(&["DD_TAGS"]),
+        )
+        .with(
+            Setting::choice("series_version", &["v2", "v1"])
+                .about("Version of the series API; v1 for stores that took that one over.")
+                .default_text("v2"),
         )
         .with(
             Setting::text("request_context_keys")

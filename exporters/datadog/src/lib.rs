@@ -1,26 +1,32 @@
 //! Sends traces, logs, metrics, scores and feedback to Datadog: spans and evaluations to LLM Observability, logs and
 //! metrics to their intakes. Wiring only: `config` says what may be set, `mapping` makes their records of ours, `wire`
-//! writes them, `request` sends them and reads the answers.
+//! writes them, `request` sends them and reads the answers, `seconds` holds metrics until they may go.
 
 pub mod config;
 pub mod mapping;
 pub mod request;
+pub mod seconds;
 pub mod wire;
 
+use std::cell::RefCell;
+
+use mastra_exporter_sdk::clock::now;
 use mastra_exporter_sdk::records::{
-    FeedbackBatch, LogBatch, MetricBatch, ScoreBatch, SendResult, SpanBatch,
+    FeedbackBatch, ItemResult, LogBatch, MetricBatch, ScoreBatch, SendResult, Signal, SpanBatch,
 };
 use mastra_exporter_sdk::settings::SettingError;
 use mastra_exporter_sdk::{
-    Description, Exporter, Feedback, Logs, Metrics, Scores, Signals, Traces,
+    Acknowledgement, Description, Exporter, Feedback, Logs, Metrics, Scores, Signals, Traces,
 };
 
 use crate::config::Config;
+use crate::seconds::Seconds;
 
 /// The configured exporter.
 #[derive(Debug)]
 pub struct Datadog {
     config: Config,
+    seconds: RefCell<Seconds>,
 }
 
 impl Exporter for Datadog {
@@ -29,8 +35,9 @@ impl Exporter for Datadog {
     fn describe() -> Description {
         let description = Description::new("datadog", env!("CARGO_PKG_VERSION"), config::schema())
             .limits(config::MAX_ITEMS, config::MAX_BYTES)
-            // The API promises it for none: logs and evaluations carry no id, points of a second are overwritten.
+            // The API promises it for none: logs and evaluations carry no id, points are of use only where the instance remembers their second.
             .idempotent(Signals::NONE)
+            .stateful(config::FLUSH_INTERVAL)
             .host_of_setting("base_url");
         config::SITES.iter().fold(description, |description, site| {
             description
@@ -40,7 +47,27 @@ impl Exporter for Datadog {
     }
 
     fn configure(settings: config::Settings) -> Result<Self, Vec<SettingError>> {
-        settings.check().map(|config| Self { config })
+        settings.check().map(|config| Self {
+            config,
+            seconds: RefCell::default(),
+        })
+    }
+
+    fn flush(&self) -> Vec<Acknowledgement> {
+        let mut seconds = self.seconds.borrow_mut();
+        let due = seconds.due(now());
+        let mut acknowledged = Vec::new();
+        request::metrics(&self.config, &due, |part, fate| {
+            let tokens = seconds.settle(part, &fate);
+            if !tokens.is_empty() {
+                acknowledged.push(Acknowledgement {
+                    of_signal: Signal::Metrics,
+                    tokens,
+                    fate,
+                });
+            }
+        });
+        acknowledged
     }
 }
 
@@ -58,7 +85,19 @@ impl Logs for Datadog {
 
 impl Metrics for Datadog {
     fn send_metrics(&self, batch: &MetricBatch) -> SendResult {
-        request::metrics(&self.config, &mapping::metrics::points(batch, &self.config))
+        let now = now();
+        let mut seconds = self.seconds.borrow_mut();
+        let items = batch.metrics.iter().zip(&batch.tokens);
+        let fates = items.map(|(metric, token)| {
+            match mapping::metrics::points(metric, &batch.resources, &self.config) {
+                Ok(points) => {
+                    seconds.take(points, *token, now);
+                    ItemResult::Held
+                }
+                Err(reason) => ItemResult::Skipped(reason.to_owned()),
+            }
+        });
+        SendResult::each(fates.collect())
     }
 }
 

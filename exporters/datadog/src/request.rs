@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use mastra_exporter_sdk::http::{Compression, HttpError, Request, Response};
 use mastra_exporter_sdk::json::JsonText;
-use mastra_exporter_sdk::outcome::{SendResult, Statuses, with_skipped};
-use mastra_exporter_sdk::parts;
+use mastra_exporter_sdk::outcome::{ItemResult, SendOutcome, SendResult, Statuses, with_skipped};
 
 use crate::config::Config;
-use crate::mapping::metrics::{Place, Points};
-use crate::wire::{self, Evaluation};
+use crate::mapping;
+use crate::mapping::metrics::Second;
+use crate::wire::{self, Evaluation, SeriesVersion};
 
 /// A request is taken or refused whole, so that 400 and 422 are looked into; 202 is what success looks like.
 const STATUSES: Statuses = Statuses::COMMON;
+
+/// Of a request of metrics, before compression. Datadog takes 512,000 compressed.
+const MAX_METRICS_BYTES: usize = 400_000;
 
 /// Sends spans.
 #[must_use]
@@ -49,44 +52,74 @@ pub fn evaluations(
     })
 }
 
-/// Sends metrics: a request for distributions, one for counts and gauges, each only when there are some.
-#[must_use]
-pub fn metrics(config: &Config, points: &Points) -> SendResult {
-    let places = points.places();
-    let distributions = || {
+/// Sends whole seconds in requests of bounded size, and says of each request's seconds what became of them. Those that
+/// are not named stay due: after an answer that asks for another try the rest is not tried.
+pub fn metrics(config: &Config, due: &[Second], mut settle: impl FnMut(&[Second], ItemResult)) {
+    let mut parts = requests(due);
+    parts.reverse();
+    while let Some(part) = parts.pop() {
+        let fate = match points(config, part).outcome {
+            SendOutcome::TooLarge | SendOutcome::Isolate(_) if part.len() > 1 => {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+                continue;
+            }
+            SendOutcome::TooLarge => ItemResult::Rejected(
+                "one second of a metric is larger than Datadog takes".to_owned(),
+            ),
+            SendOutcome::Isolate(reason) => ItemResult::Rejected(reason),
+            SendOutcome::Unauthorized(reason) => ItemResult::Retry(reason),
+            SendOutcome::AllItems(fate) => fate,
+            SendOutcome::PerItem(_) | SendOutcome::Partial(_) => {
+                ItemResult::Rejected("Datadog answers for whole requests".to_owned())
+            }
+        };
+        let is_over = matches!(fate, ItemResult::Retry(_));
+        settle(part, fate);
+        if is_over {
+            break;
+        }
+    }
+}
+
+/// Neighbours of one path, together of bounded size.
+fn requests(due: &[Second]) -> Vec<&[Second]> {
+    let mut bytes = 0;
+    let requests = due.chunk_by(|before, next| {
+        if bytes == 0 {
+            bytes = before.size_bytes();
+        }
+        bytes += next.size_bytes();
+        let is_together = before.name.kind.is_distribution() == next.name.kind.is_distribution()
+            && bytes <= MAX_METRICS_BYTES;
+        if !is_together {
+            bytes = 0;
+        }
+        is_together
+    });
+    requests.collect()
+}
+
+/// One request of one path.
+fn points(config: &Config, part: &[Second]) -> SendResult {
+    let is_distribution = part
+        .first()
+        .is_some_and(|first| first.name.kind.is_distribution());
+    if is_distribution {
         let url = format!("{}{}", config.api_url, wire::DISTRIBUTIONS_PATH);
-        let body = points.distributions_request().into_bytes();
+        let body = mapping::metrics::distributions_request(part).into_bytes();
         // The only coding and media type that this path takes.
         let request = post(config, url).bytes("text/json", body);
-        answer(request.compress(Compression::Deflate))
-    };
-    let series = || {
-        let url = format!("{}{}", config.api_url, wire::SERIES_PATH);
-        answer(post(config, url).json(points.series_request()).gzip())
-    };
-    let skipped = places.iter().map(|place| match place {
-        Place::Nowhere(reason) => Some((*reason).to_owned()),
-        Place::Series | Place::Distributions => None,
-    });
-    let sent: Vec<_> = places
-        .iter()
-        .filter(|place| !matches!(place, Place::Nowhere(_)))
-        .collect();
-    let items = |wanted: Place| -> Vec<usize> {
-        let places = sent.iter().enumerate();
-        places
-            .filter(|(_, place)| ***place == wanted)
-            .map(|(index, _)| index)
-            .collect()
-    };
-    let parts = [Place::Distributions, Place::Series].map(|place| (items(place), place));
-    let parts = parts.into_iter().filter(|(items, _)| !items.is_empty());
-    with_skipped(skipped.collect(), |count| {
-        parts::send(count, parts, |place| match place {
-            Place::Distributions => distributions(),
-            _ => series(),
-        })
-    })
+        return answer(request.compress(Compression::Deflate));
+    }
+    let version = config.settings.series_version;
+    let url = format!("{}{}", config.api_url, version.path());
+    let request = post(config, url).json(mapping::metrics::series_request(part, version));
+    answer(request.compress(match version {
+        // The only coding of that version.
+        SeriesVersion::V1 => Compression::Deflate,
+        SeriesVersion::V2 => Compression::Gzip,
+    }))
 }
 
 fn post(config: &Config, url: String) -> Request {

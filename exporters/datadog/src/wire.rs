@@ -1,10 +1,12 @@
 //! Datadog's records: paths, fixed words, and what is written field by field. Sources (read 2026-11): LLM Observability
 //! HTTP API, <https://docs.datadoghq.com/llm_observability/instrumentation/api/>; logs and series, the v2 OpenAPI of
-//! DataDog/datadog-api-client-go @605cb35a; distribution points, its v1 @1f7e702c.
+//! DataDog/datadog-api-client-go @605cb35a; distribution points and series in version 1, its v1
+//! @1f7e702c.
 
 use std::borrow::Cow;
 
 use mastra_exporter_sdk::json::{JsonText, Object};
+use serde::Deserialize;
 
 /// LLM Observability spans.
 pub const SPANS_PATH: &str = "/api/intake/llm-obs/v1/trace/spans";
@@ -184,12 +186,43 @@ impl Subject<'_> {
     }
 }
 
+/// Version of the series API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeriesVersion {
+    /// Points as pairs, types as words: what other stores took over, VictoriaMetrics for one.
+    V1,
+    /// Points as objects, types as numbers.
+    #[default]
+    V2,
+}
+
+impl SeriesVersion {
+    /// Where its requests go.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::V1 => "/api/v1/series",
+            Self::V2 => SERIES_PATH,
+        }
+    }
+}
+
 /// `type` of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the types of the API, by name")]
 pub enum SeriesType {
     Count = 1,
     Gauge = 3,
+}
+
+impl SeriesType {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Gauge => "gauge",
+        }
+    }
 }
 
 /// Seconds that a count is about; points are added up by the second.
@@ -212,23 +245,31 @@ pub struct Series<'a> {
 
 impl Series<'_> {
     /// Writes the record.
-    pub fn write(&self, text: &mut JsonText) {
+    pub fn write(&self, text: &mut JsonText, version: SeriesVersion) {
         let mut object = text.object();
-        object
-            .string("metric", self.metric)
-            .unsigned("type", self.series_type as u64);
+        object.string("metric", self.metric);
+        match version {
+            SeriesVersion::V1 => object.string("type", self.series_type.word()),
+            SeriesVersion::V2 => object.unsigned("type", self.series_type as u64),
+        };
         if self.series_type == SeriesType::Count {
             object.unsigned("interval", INTERVAL_SECONDS);
         }
-        object
-            .key("points")
-            .array(&self.points, |text, (second, value)| {
+        let points = object.key("points");
+        points.array(&self.points, |text, (second, value)| match version {
+            SeriesVersion::V1 => {
+                text.raw("[").unsigned(*second).raw(",").float(*value);
+                text.raw("]");
+            }
+            SeriesVersion::V2 => {
                 let mut point = text.object();
                 point.unsigned("timestamp", *second).float("value", *value);
                 point.end();
-            });
+            }
+        });
         object.strings("tags", self.tags);
-        if let Some(unit) = self.unit {
+        // Version 1 has no place for it.
+        if let Some(unit) = self.unit.filter(|_| version == SeriesVersion::V2) {
             object.string("unit", unit);
         }
         object.end();

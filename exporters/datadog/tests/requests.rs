@@ -6,18 +6,18 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use kit::exporter::{Golden, answered, configured, recorded_ended};
 use std::time::Duration;
 
-use datadog_exporter::Datadog;
+use datadog_exporter::{Datadog, wire};
+use kit::exporter::{Golden, answered, body, configured, recorded_ended};
 use mastra_exporter_sdk::http::testing::{status, with_backend};
 use mastra_exporter_sdk::http::{Auth, Compression, HttpError, Request, Response};
 use mastra_exporter_sdk::records::{
-    Instrument, ItemResult, MetricValue, Observation, SendOutcome, SendResult,
+    Instrument, Metric, MetricBatch, MetricValue, Observation, SendResult, Signal,
 };
-use mastra_exporter_sdk::test_support::requests::{fate_words, header, outcome_word};
+use mastra_exporter_sdk::test_support::requests::{fate_word, fate_words, header, outcome_word};
 use mastra_exporter_sdk::test_support::{Batches, batches};
-use mastra_exporter_sdk::{Feedback, Logs, Metrics, Scores, Traces};
+use mastra_exporter_sdk::{Exporter, Feedback, Logs, Metrics, Scores, Traces};
 use serde_json::json;
 
 fn exporter() -> Datadog {
@@ -51,7 +51,10 @@ fn recorded_events_give_exactly_these_requests() {
     let golden = Golden::of(env!("CARGO_MANIFEST_DIR"), 202);
     golden.check("traces.json", || exporter.send_spans(&events.spans));
     golden.check("logs.json", || exporter.send_logs(&events.logs));
-    golden.check("metrics.json", || exporter.send_metrics(&events.metrics));
+    golden.check("metrics.json", || {
+        exporter.send_metrics(&events.metrics);
+        exporter.flush()
+    });
     golden.check("scores.json", || exporter.send_scores(&events.scores));
     golden.check("feedback.json", || exporter.send_feedback(&events.feedback));
 }
@@ -67,7 +70,11 @@ fn every_request_carries_the_key_to_its_own_path() {
     for send in [
         &(|| exporter.send_spans(&events.spans)) as &dyn Fn() -> SendResult,
         &|| exporter.send_logs(&events.logs),
-        &|| exporter.send_metrics(&events.metrics),
+        &|| {
+            let held = exporter.send_metrics(&events.metrics);
+            exporter.flush();
+            held
+        },
         &|| exporter.send_scores(&events.scores),
         &|| exporter.send_feedback(&events.feedback),
     ] {
@@ -88,12 +95,12 @@ fn every_request_carries_the_key_to_its_own_path() {
     let expected = [
         line("/api/intake/llm-obs/v1/trace/spans", json, None),
         line("/api/v2/logs", json, Some(Compression::Gzip)),
+        line("/api/v2/series", json, Some(Compression::Gzip)),
         line(
             "/api/v1/distribution_points",
             "text/json",
             Some(Compression::Deflate),
         ),
-        line("/api/v2/series", json, Some(Compression::Gzip)),
         line("/api/intake/llm-obs/v2/eval-metric", json, None),
         line("/api/intake/llm-obs/v2/eval-metric", json, None),
     ];
@@ -147,32 +154,52 @@ fn a_rate_limit_is_read_from_datadogs_own_header() {
     assert_eq!(result.not_before.unwrap().wait, 3_000_000_000);
 }
 
-/// Answers the two requests of metrics, distributions first.
-fn metrics_answered(first: u16, second: u16) -> (SendResult, Vec<Request>, Batches) {
-    let (exporter, events) = (exporter(), recorded());
-    let mut codes = [first, second].into_iter();
-    let (result, requests) = with_backend(
-        move |_| Ok(status(codes.next().unwrap())),
-        || exporter.send_metrics(&events.metrics),
+/// Takes the metrics and answers each request of the flush in turn. The requests' paths, and each metric's fate; `held`
+/// is what the flush says nothing of.
+fn flushed<const N: usize>(
+    exporter: &Datadog,
+    metrics: &MetricBatch,
+    replies: [u16; N],
+) -> (Vec<&'static str>, Vec<&'static str>) {
+    let taken = exporter.send_metrics(metrics);
+    assert!(fate_words(&taken, 0).iter().all(|fate| *fate == "held"));
+    let mut replies = replies.into_iter();
+    let (acknowledged, requests) = with_backend(
+        move |_| Ok(status(replies.next().unwrap())),
+        || exporter.flush(),
     );
-    (result, requests, events)
+    let mut fates = vec!["held"; metrics.metrics.len()];
+    for one in acknowledged {
+        assert_eq!(one.of_signal, Signal::Metrics);
+        for token in one.tokens {
+            fates[usize::try_from(token).unwrap()] = fate_word(&one.fate);
+        }
+    }
+    let path = |request: &Request| {
+        let paths = [wire::SERIES_PATH, wire::DISTRIBUTIONS_PATH];
+        paths
+            .into_iter()
+            .find(|path| request.url.ends_with(path))
+            .unwrap()
+    };
+    (requests.iter().map(path).collect(), fates)
 }
 
 #[test]
 fn metrics_of_one_request_do_not_suffer_from_the_other() {
-    for (first, second, distributions, series) in [
+    let events = recorded();
+    for (first, second, series, distributions) in [
         (202, 202, "delivered", "delivered"),
         (202, 503, "delivered", "retry"),
-        (202, 400, "delivered", "retry"),
-        (202, 413, "delivered", "retry"),
         (202, 403, "delivered", "retry"),
-        (503, 202, "retry", "delivered"),
+        (202, 404, "delivered", "rejected"),
         (404, 202, "rejected", "delivered"),
+        (503, 202, "retry", "held"),
+        (401, 202, "retry", "held"),
     ] {
-        let (result, requests, events) = metrics_answered(first, second);
-        assert_eq!(requests.len(), 2);
-        let fates = fate_words(&result, events.metrics.metrics.len());
-        assert_eq!(fates.len(), events.metrics.metrics.len());
+        let (paths, fates) = flushed(&exporter(), &events.metrics, [first, second]);
+        let both = [wire::SERIES_PATH, wire::DISTRIBUTIONS_PATH];
+        assert_eq!(paths, both[..if distributions == "held" { 1 } else { 2 }]);
         for (metric, fate) in events.metrics.metrics.iter().zip(fates) {
             let is_distribution = metric.name.ends_with("_duration_ms");
             let expected = if is_distribution {
@@ -186,20 +213,75 @@ fn metrics_of_one_request_do_not_suffer_from_the_other() {
 }
 
 #[test]
-fn while_nothing_is_stored_an_answer_is_about_the_whole_batch() {
-    for (first, second, expected, count) in [
-        (400, 202, "isolate", 1),
-        (413, 202, "too-large", 1),
-        (403, 202, "unauthorized", 1),
-        (503, 400, "isolate", 2),
-    ] {
-        let (result, requests, _) = metrics_answered(first, second);
-        assert_eq!(
-            (outcome_word(&result), requests.len()),
-            (expected, count),
-            "{first} {second}"
-        );
+fn a_request_that_is_refused_is_taken_apart_down_to_the_point_at_fault() {
+    let mut events = recorded();
+    events.metrics.metrics.truncate(3);
+    for (at, metric) in events.metrics.metrics.iter_mut().enumerate() {
+        metric.name = format!("metric_{at}");
+        metric.value = MetricValue::Single(Observation {
+            value: 1.0,
+            instrument: Instrument::Counter,
+        });
     }
+    events.metrics.tokens.truncate(3);
+    for refusal in [400, 413] {
+        let replies = [refusal, 202, refusal, refusal, 202];
+        let (paths, fates) = flushed(&exporter(), &events.metrics, replies);
+        assert_eq!(paths.len(), 5);
+        assert_eq!(fates, ["delivered", "rejected", "delivered"], "{refusal}");
+    }
+}
+
+#[test]
+fn a_second_that_is_spread_over_two_batches_is_one_point_with_all_its_values() {
+    let exporter = exporter();
+    let mut events = recorded();
+    events.metrics.metrics.truncate(1);
+    events.metrics.tokens.truncate(1);
+    let mut send = |value, token| {
+        events.metrics.metrics[0].value = MetricValue::Single(Observation {
+            value,
+            instrument: Instrument::Histogram,
+        });
+        events.metrics.tokens[0] = token;
+        exporter.send_metrics(&events.metrics)
+    };
+    send(1.0, 0);
+    send(2.5, 1);
+    let (acknowledged, requests) = answered(Ok(status(202)), || exporter.flush());
+    assert_eq!(acknowledged[0].tokens, [0, 1]);
+    let series = |request: &Request| body(request)["series"].clone();
+    assert_eq!(series(&requests[0])[0]["points"][0][1], json!([1, 2.5]));
+    assert_eq!(requests.len(), 1);
+    // The last point of a second wins there: what comes late comes with the others.
+    send(4.0, 2);
+    let (_, requests) = answered(Ok(status(202)), || exporter.flush());
+    assert_eq!(series(&requests[0])[0]["points"][0][1], json!([1, 2.5, 4]));
+    let (_, requests) = answered(Ok(status(202)), || exporter.flush());
+    assert!(requests.is_empty(), "nothing new, nothing sent");
+}
+
+#[test]
+fn requests_of_metrics_are_of_bounded_size() {
+    let exporter = exporter();
+    let mut events = recorded();
+    let metric = events.metrics.metrics[0].clone();
+    events.metrics.metrics = (0..6_000)
+        .map(|at| Metric {
+            name: format!("metric_{at}"),
+            ..metric.clone()
+        })
+        .collect();
+    events.metrics.tokens = (0..6_000).collect();
+    exporter.send_metrics(&events.metrics);
+    let (acknowledged, requests) = answered(Ok(status(202)), || exporter.flush());
+    let tokens: usize = acknowledged.iter().map(|one| one.tokens.len()).sum();
+    assert_eq!(tokens, 6_000);
+    let sizes: Vec<_> = requests.iter().map(|request| request.body.len()).collect();
+    assert!(sizes.len() > 2, "{sizes:?}");
+    assert!(sizes.iter().all(|size| *size < 512_000), "{sizes:?}");
+    let full = &sizes[..sizes.len() - 1];
+    assert!(full.iter().all(|size| *size > 200_000), "{sizes:?}");
 }
 
 #[test]
@@ -223,16 +305,12 @@ fn scores_and_feedback_that_belong_nowhere_are_skipped_without_a_request() {
 fn no_connection_keeps_everything_and_a_missing_grant_pauses() {
     let (exporter, events) = (exporter(), recorded());
     let unreachable = Err(HttpError::Unreachable("connection refused".to_owned()));
-    let (result, _) = answered(unreachable, || exporter.send_metrics(&events.metrics));
-    let SendOutcome::PerItem(fates) = result.outcome else {
-        panic!("two requests")
-    };
-    assert!(
-        fates
-            .iter()
-            .all(|fate| matches!(fate, ItemResult::Retry(_)))
-    );
-    let denied = Err(HttpError::Denied("no grant".to_owned()));
-    let (result, requests) = answered(denied, || exporter.send_metrics(&events.metrics));
+    let (result, _) = answered(unreachable, || exporter.send_logs(&events.logs));
+    assert_eq!(outcome_word(&result), "retry");
+    let denied = || Err(HttpError::Denied("no grant".to_owned()));
+    let (result, requests) = answered(denied(), || exporter.send_logs(&events.logs));
     assert_eq!((outcome_word(&result), requests.len()), ("unauthorized", 1));
+    exporter.send_metrics(&events.metrics);
+    let (acknowledged, _) = answered(denied(), || exporter.flush());
+    assert_eq!(fate_word(&acknowledged[0].fate), "retry");
 }

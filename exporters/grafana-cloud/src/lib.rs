@@ -9,10 +9,11 @@ pub mod wire;
 
 use std::cell::RefCell;
 
+use mastra_exporter_sdk::clock::now;
 use mastra_exporter_sdk::records::{LogBatch, MetricBatch, SendResult, SpanBatch};
 use mastra_exporter_sdk::settings::SettingError;
 use mastra_exporter_sdk::{Acknowledgement, Description, Exporter, Logs, Metrics, Traces};
-use mastra_metrics::{Aggregator, delivery, now};
+use mastra_metrics::{Aggregator, delivery};
 
 use crate::config::Config;
 

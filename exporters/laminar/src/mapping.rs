@@ -11,7 +11,7 @@ use mastra_exporter_sdk::records::{ModelCall, Span, SpanBatch, SpanKind, StatusC
 use mastra_llm::cost;
 use mastra_otlp::attributes::{Attributes, Key, texts};
 use mastra_otlp::encode::{Encoder, Encoding};
-use mastra_otlp::envelope::{Origin, Parts, Place, SPANS, Sender};
+use mastra_otlp::envelope::{Origin, Parts, SPANS, Sender};
 use mastra_otlp::genai::{Conventions, SpanName};
 use mastra_otlp::span::Head;
 
@@ -44,13 +44,6 @@ struct Spans<'a> {
 }
 
 impl Parts<Span> for Spans<'_> {
-    fn place(span: &Span) -> Place {
-        Place {
-            resource: span.resource_index,
-            scope: span.otel.as_ref().and_then(|otel| otel.scope_index),
-        }
-    }
-
     fn origin(&self) -> Origin<'_> {
         Origin {
             resources: &self.batch.resources,

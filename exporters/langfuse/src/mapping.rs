@@ -13,7 +13,7 @@ use mastra_exporter_sdk::time::iso;
 use mastra_llm::cost;
 use mastra_otlp::attributes::{Attributes, Key};
 use mastra_otlp::encode::Encoder;
-use mastra_otlp::envelope::{Origin, Parts, Place, SPANS, Sender};
+use mastra_otlp::envelope::{Origin, Parts, SPANS, Sender};
 use mastra_otlp::genai::{
     Conventions, InputOutput, MetadataFacts, has_named_attributes, is_thread_id,
 };
@@ -82,13 +82,6 @@ struct Spans<'a> {
 }
 
 impl Parts<Span> for Spans<'_> {
-    fn place(span: &Span) -> Place {
-        Place {
-            resource: span.resource_index,
-            scope: span.otel.as_ref().and_then(|otel| otel.scope_index),
-        }
-    }
-
     fn origin(&self) -> Origin<'_> {
         self.common.origin()
     }

@@ -1,7 +1,7 @@
 //! Mastra's measurements are raw observations; backends of metrics want sums, gauges and histograms. This crate holds the
 //! state between: observations in, aggregated points out, and what became of them back to the host. Used by exporters
 //! that are stateful (`Description::stateful`): `send` takes, `flush` delivers. No network and no clock: the caller says
-//! what time it is, see [`now`].
+//! what time it is.
 //!
 //! - [`series`]: one series: what it is known by, and what it holds;
 //! - [`aggregator`]: all series, bounded; what is taken, what is due, what is settled;
@@ -17,14 +17,3 @@ pub mod series;
 mod tests;
 
 pub use aggregator::{Aggregator, Options};
-
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// The host's clock, in nanoseconds since 1970.
-#[must_use]
-pub fn now() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}

@@ -9,6 +9,7 @@ pub mod wire;
 
 use std::cell::RefCell;
 
+use mastra_exporter_sdk::clock::now;
 use mastra_exporter_sdk::records::{
     FeedbackBatch, LogBatch, MetricBatch, ScoreBatch, SendResult, SpanBatch,
 };
@@ -16,7 +17,7 @@ use mastra_exporter_sdk::settings::SettingError;
 use mastra_exporter_sdk::{
     Acknowledgement, Description, Exporter, Feedback, Logs, Metrics, Scores, Traces,
 };
-use mastra_metrics::{Aggregator, delivery, now};
+use mastra_metrics::{Aggregator, delivery};
 
 use crate::config::Config;
 

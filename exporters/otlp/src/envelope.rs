@@ -1,7 +1,7 @@
 //! A whole request: items grouped by what they came from. One for each OTLP signal.
 
 use mastra_exporter_sdk::json::JsonText;
-use mastra_exporter_sdk::records::{EventResource, EventScope};
+use mastra_exporter_sdk::records::{EventResource, EventScope, FeedbackItem, Log, Score, Span};
 
 use crate::attributes::{Attributes, Key};
 use crate::encode::{Encoder, Encoding, Field, field};
@@ -56,10 +56,56 @@ pub struct Place {
     pub scope: Option<u32>,
 }
 
+/// What belongs to a resource, and to a scope when an OTLP sender said so.
+pub trait Placed {
+    /// Where it belongs.
+    fn place(&self) -> Place;
+}
+
+impl<T: Placed> Placed for &T {
+    fn place(&self) -> Place {
+        (**self).place()
+    }
+}
+
+impl Placed for Span {
+    fn place(&self) -> Place {
+        Place {
+            resource: self.resource_index,
+            scope: self.otel.as_ref().and_then(|otel| otel.scope_index),
+        }
+    }
+}
+
+impl Placed for Log {
+    fn place(&self) -> Place {
+        Place {
+            resource: self.resource_index,
+            scope: self.otel.as_ref().and_then(|otel| otel.scope_index),
+        }
+    }
+}
+
+impl Placed for Score {
+    fn place(&self) -> Place {
+        Place {
+            resource: self.resource_index,
+            scope: None,
+        }
+    }
+}
+
+impl Placed for FeedbackItem {
+    fn place(&self) -> Place {
+        Place {
+            resource: self.resource_index,
+            scope: None,
+        }
+    }
+}
+
 /// What the items of a request are and where they came from.
-pub trait Parts<T> {
-    /// Where an item belongs.
-    fn place(item: &T) -> Place;
+pub trait Parts<T: Placed> {
     /// What resources and scopes look like.
     fn origin(&self) -> Origin<'_>;
     /// The fields of an item.
@@ -184,7 +230,7 @@ impl Origin<'_> {
 impl Envelope {
     /// A whole request: items grouped by resource and scope, each group in the batch's order. `capacity` is about how
     /// many bytes it takes.
-    pub fn encode<T, P: Parts<T>>(
+    pub fn encode<T: Placed, P: Parts<T>>(
         self,
         encoding: Encoding,
         capacity: usize,
@@ -202,17 +248,27 @@ impl Envelope {
     }
 
     /// As [`Envelope::encode`], in JSON.
-    pub fn json<T, P: Parts<T>>(self, capacity: usize, items: &[T], parts: &mut P) -> JsonText {
+    pub fn json<T: Placed, P: Parts<T>>(
+        self,
+        capacity: usize,
+        items: &[T],
+        parts: &mut P,
+    ) -> JsonText {
         let mut encoder = JsonEncoder::with_capacity(capacity);
         self.write(&mut encoder, items, parts);
         encoder.finish()
     }
 
-    fn write<T, P: Parts<T>, E: Encoder>(self, encoder: &mut E, items: &[T], parts: &mut P) {
+    fn write<T: Placed, P: Parts<T>, E: Encoder>(
+        self,
+        encoder: &mut E,
+        items: &[T],
+        parts: &mut P,
+    ) {
         let mut places: Vec<Place> = Vec::new();
         let mut resources: Vec<Option<u32>> = Vec::new();
         for item in items {
-            let place = P::place(item);
+            let place = item.place();
             if places.last() == Some(&place) || places.contains(&place) {
                 continue;
             }
@@ -230,7 +286,7 @@ impl Envelope {
                 encoder.message(SCOPE, |encoder| {
                     parts.origin().write_scope(encoder, place.scope);
                 });
-                let of_scope = items.iter().filter(|item| P::place(item) == *place);
+                let of_scope = items.iter().filter(|item| item.place() == *place);
                 encoder.messages(self.items, of_scope, |encoder, item| {
                     parts.item(encoder, item);
                 });

@@ -10,7 +10,7 @@ use mastra_exporter_sdk::records::{
 
 use crate::attributes::Key;
 use crate::encode::{Encoder, Field, field};
-use crate::envelope::Place;
+use crate::envelope::{Place, Placed};
 use crate::span::{SPAN_ID_DIGITS, TRACE_ID_DIGITS};
 
 const NAME: Field = field!(1, "name");
@@ -86,10 +86,8 @@ pub struct Group<'a> {
     points: Vec<&'a Metric>,
 }
 
-impl Group<'_> {
-    /// Where the points belong.
-    #[must_use]
-    pub fn place(&self) -> Place {
+impl Placed for Group<'_> {
+    fn place(&self) -> Place {
         self.points
             .first()
             .map_or_else(Place::default, |metric| place(metric))

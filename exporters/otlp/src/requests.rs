@@ -9,7 +9,7 @@ use mastra_exporter_sdk::time::iso;
 
 use crate::attributes::{Attributes, Key};
 use crate::encode::{Encoder, Encoding};
-use crate::envelope::{LOGS, METRICS, Origin, Parts, Place, SPANS, Sender};
+use crate::envelope::{LOGS, METRICS, Origin, Parts, SPANS, Sender};
 use crate::genai::{Conventions, InputOutput, MetadataFacts, has_named_attributes, is_thread_id};
 use crate::metric::{Group, groups, metric};
 use crate::{evaluation, log, messages, span};
@@ -99,13 +99,6 @@ struct Spans<'a> {
 }
 
 impl Parts<Span> for Spans<'_> {
-    fn place(span: &Span) -> Place {
-        Place {
-            resource: span.resource_index,
-            scope: span.otel.as_ref().and_then(|otel| otel.scope_index),
-        }
-    }
-
     fn origin(&self) -> Origin<'_> {
         self.origin
     }
@@ -191,13 +184,6 @@ struct Records<'a> {
 }
 
 impl Parts<Log> for Records<'_> {
-    fn place(log: &Log) -> Place {
-        Place {
-            resource: log.resource_index,
-            scope: log.otel.as_ref().and_then(|otel| otel.scope_index),
-        }
-    }
-
     fn origin(&self) -> Origin<'_> {
         self.origin
     }
@@ -244,13 +230,6 @@ fn log_attributes<S: Attributes>(log: &Log, sink: &mut S) {
 }
 
 impl Parts<Score> for Records<'_> {
-    fn place(score: &Score) -> Place {
-        Place {
-            resource: score.resource_index,
-            scope: None,
-        }
-    }
-
     fn origin(&self) -> Origin<'_> {
         self.origin
     }
@@ -261,13 +240,6 @@ impl Parts<Score> for Records<'_> {
 }
 
 impl Parts<FeedbackItem> for Records<'_> {
-    fn place(item: &FeedbackItem) -> Place {
-        Place {
-            resource: item.resource_index,
-            scope: None,
-        }
-    }
-
     fn origin(&self) -> Origin<'_> {
         self.origin
     }
@@ -282,10 +254,6 @@ struct Metrics<'a> {
 }
 
 impl<'p> Parts<Group<'p>> for Metrics<'_> {
-    fn place(group: &Group<'p>) -> Place {
-        group.place()
-    }
-
     fn origin(&self) -> Origin<'_> {
         self.origin
     }

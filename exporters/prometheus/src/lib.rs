@@ -9,13 +9,14 @@ pub mod wire;
 
 use std::cell::{Cell, RefCell};
 
+use mastra_exporter_sdk::clock::now;
 use mastra_exporter_sdk::records::{ItemResult, MetricBatch, SendResult, Signal};
 use mastra_exporter_sdk::settings::SettingError;
 use mastra_exporter_sdk::{
     Acknowledgement, Description, Exporter, Metrics, Page, PageRequest, PageResponse,
 };
 use mastra_metrics::aggregator::Due;
-use mastra_metrics::{Aggregator, delivery, now};
+use mastra_metrics::{Aggregator, delivery};
 
 use crate::config::{Config, RemoteWrite};
 use crate::mapping::text::{Format, page};

@@ -57,6 +57,7 @@
 
 mod bindings;
 mod blocks;
+pub mod clock;
 mod exporter;
 pub mod feedback;
 pub mod http;

@@ -4,6 +4,7 @@
 
 pub mod chaos;
 pub mod sources;
+pub mod vendors;
 
 use std::path::Path;
 

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{Config, accounts, recorded_events, run_with_input};
+use e2e::{Config, accounts, recorded_events, run_with_input, vendors};
 use kit::accounts::Account;
 use kit::backend::arize::{ANNOTATION, ArizeAx, Phoenix, SPAN};
 use kit::backend::{Answer, Backend, Behaviour, Which};
@@ -25,8 +25,7 @@ const SPANS: Account = Account {
 };
 
 fn phoenix(backend: &Backend) -> anyhow::Result<Config> {
-    let settings = format!("endpoint: \"{}\", api_key: phx-key", backend.url());
-    Ok(Config::new().exporter("arize", &components::exporter("arize")?, &settings))
+    vendors::config("arize", backend)
 }
 
 #[tokio::test]

@@ -6,24 +6,15 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use e2e::{Config, accounts, recorded_events, run_with_input};
+use e2e::{Config, accounts, recorded_events, run_with_input, vendors};
 use kit::accounts::Account;
 use kit::backend::braintrust::{Braintrust, FEEDBACK, PROJECT, ROW};
 use kit::backend::{Backend, Behaviour, Which};
-use kit::components;
 use kit::fixtures::{feedback, generation, log, ndjson, phase, score, span, span_id, trace_id};
 use kit::host::HostCommand;
 
 fn config(backend: &Backend) -> anyhow::Result<Config> {
-    let settings = format!(
-        "endpoint: \"{}\", api_key: \"sk-bt-test\", project_name: support",
-        backend.url()
-    );
-    Ok(Config::new().exporter(
-        "braintrust",
-        &components::exporter("braintrust")?,
-        &settings,
-    ))
+    vendors::config("braintrust", backend)
 }
 
 #[tokio::test]

@@ -1,24 +1,23 @@
 //! Recorded agent events reach Datadog's intakes, each signal its own, and every one is counted once.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a failed helper of a test is a failed test"
+)]
+
 use std::collections::BTreeMap;
 
-use e2e::{Config, accounts, recorded_events, run_with_input};
+use e2e::{Config, accounts, recorded_events, run, run_with_input, vendors};
 use kit::accounts::Account;
 use kit::backend::datadog::{
     DISTRIBUTION, DISTRIBUTIONS, Datadog, EVALUATION, FEEDBACK, LOG, POINT, SERIES, SPAN,
 };
 use kit::backend::{Backend, Behaviour, Which};
-use kit::components;
+use kit::fixtures::{metric, ndjson, span, time, with};
 use kit::host::HostCommand;
 
 fn config(backend: &Backend) -> anyhow::Result<Config> {
-    let settings = format!(
-        "base_url: \"{}\", api_key: \"{}\", ml_app: support-bot, env: test",
-        backend.url(),
-        Datadog::default().api_key
-    );
-    let component = components::exporter("datadog")?;
-    Ok(Config::new().exporter("datadog", &component, &settings))
+    vendors::config("datadog", backend)
 }
 
 #[tokio::test]
@@ -106,6 +105,48 @@ async fn metrics_are_not_repeated_when_one_of_their_requests_fails() -> anyhow::
         backend.requests_to(DISTRIBUTIONS).len(),
     );
     assert_eq!(series, distributions + 1);
+    Ok(())
+}
+
+/// Values of each second of the durations. The last point of a series and a second wins there.
+fn durations(backend: &Backend) -> BTreeMap<u64, Vec<f64>> {
+    let mut seconds = BTreeMap::new();
+    for series in backend.stored(DISTRIBUTION) {
+        for point in series.value["points"].as_array().into_iter().flatten() {
+            let values = point[1].as_array().into_iter().flatten();
+            let values = values.filter_map(serde_json::Value::as_f64).collect();
+            seconds.insert(point[0].as_u64().unwrap_or_default(), values);
+        }
+    }
+    seconds
+}
+
+#[tokio::test]
+async fn a_second_that_comes_in_many_batches_keeps_all_its_values() -> anyhow::Result<()> {
+    let backend = Backend::start(Datadog::default()).await?;
+    let host = run(&config(&backend)?)?.start().await?;
+    // All of the same second; the last after it was sent.
+    let duration = |n: u64, value: f64| {
+        let event = with(metric(1, n), "timestamp", time(100 * n as i64).into());
+        ndjson(&[with(event, "value", value.into())])
+    };
+    host.send_events(duration(1, 1.5)).await?;
+    host.send_events(ndjson(&[span(1, 1, None, "agent_run")]))
+        .await?;
+    host.send_events(duration(2, 2.5)).await?;
+    backend.wait_for_stored(SPAN, 1).await?;
+    assert!(
+        durations(&backend).is_empty(),
+        "spans do not wait for metrics"
+    );
+    backend.wait_for_stored(DISTRIBUTION, 1).await?;
+    host.send_events(duration(3, 3.5)).await?;
+    let finished = host.terminate().await?;
+    finished.expect_code(0)?;
+    let values: Vec<_> = durations(&backend).into_values().collect();
+    assert_eq!(values, [[1.5, 2.5, 3.5]]);
+    let account = accounts(&finished)?.of("datadog", "metrics")?;
+    assert_eq!(account, Account::delivered(3));
     Ok(())
 }
 

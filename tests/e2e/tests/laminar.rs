@@ -6,16 +6,14 @@
     reason = "`Value[key]` answers null for what is not there"
 )]
 
-use e2e::{Config, accounts, recorded_events, run_with_input};
+use e2e::{Config, accounts, recorded_events, run_with_input, vendors};
 use kit::accounts::Account;
 use kit::backend::laminar::{ANNOTATION, Laminar, METADATA, SPAN};
 use kit::backend::{Answer, Backend, Behaviour, Which};
-use kit::components;
 use kit::host::HostCommand;
 
 fn config(backend: &Backend) -> anyhow::Result<Config> {
-    let settings = format!("api_key: lmnr-key, base_url: \"{}\"", backend.url());
-    Ok(Config::new().exporter("laminar", &components::exporter("laminar")?, &settings))
+    vendors::config("laminar", backend)
 }
 
 #[tokio::test]

@@ -6,20 +6,15 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use e2e::{Config, accounts, recorded_events, run, run_with_input};
+use e2e::{Config, accounts, recorded_events, run, run_with_input, vendors};
 use kit::accounts::Account;
 use kit::backend::langsmith::{FEEDBACK, FORMS, LangSmith, RUN, VERDICT};
 use kit::backend::{Backend, Behaviour, Which};
-use kit::components;
 use kit::fixtures::{feedback, generation, ndjson, score, span};
 use kit::host::HostCommand;
 
 fn config(backend: &Backend) -> anyhow::Result<Config> {
-    let settings = format!(
-        "api_url: \"{}\", api_key: \"lsv2_pt_test\", project_name: support",
-        backend.url()
-    );
-    Ok(Config::new().exporter("langsmith", &components::exporter("langsmith")?, &settings))
+    vendors::config("langsmith", backend)
 }
 
 #[tokio::test]

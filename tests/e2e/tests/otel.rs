@@ -5,21 +5,18 @@
     reason = "`Value[key]` answers null for what is not there"
 )]
 
-use e2e::{Config, accounts, recorded_events, run, run_with_input};
+use std::collections::BTreeSet;
+
+use e2e::{Config, accounts, recorded_events, run, run_with_input, vendors};
 use kit::accounts::Account;
 use kit::backend::collector::{Collector, LOG, METRIC, SPAN};
 use kit::backend::{Answer, Backend, Behaviour, Which};
 use kit::client::Outgoing;
-use kit::components;
 use kit::host::HostCommand;
 use serde_json::json;
 
 fn config(backend: &Backend) -> anyhow::Result<Config> {
-    let settings = format!(
-        "endpoint: \"{}\", api_key: otel-key, api_key_header: x-api-key",
-        backend.url()
-    );
-    Ok(Config::new().exporter("otel", &components::exporter("otel")?, &settings))
+    vendors::config("otel", backend)
 }
 
 #[tokio::test]
@@ -65,7 +62,10 @@ async fn a_500_is_not_repeated_and_metrics_wait_for_a_backend_that_is_away() -> 
     let accounts = accounts(&finished)?;
     let logs = accounts.of("otel", "logs")?;
     assert_eq!((logs.delivered, logs.dead_lettered), (0, 6));
-    assert_eq!(backend.requests_to("/v1/logs").len(), 1);
+    // One request, or two where the machine was slow to read the input: none of them twice.
+    let requests = backend.requests_to("/v1/logs");
+    let bodies: BTreeSet<_> = requests.iter().map(|one| &one.request.body).collect();
+    assert_eq!(bodies.len(), requests.len());
     assert_eq!(accounts.of("otel", "metrics")?, Account::delivered(25));
     Ok(())
 }

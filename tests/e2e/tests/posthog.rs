@@ -6,17 +6,15 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use e2e::{Config, accounts, recorded_events, run_with_input};
+use e2e::{Config, accounts, recorded_events, run_with_input, vendors};
 use kit::accounts::Account;
 use kit::backend::posthog::{AI_BATCH, BATCH, EVENT, LOG, PostHog};
 use kit::backend::{Backend, Behaviour, Which};
-use kit::components;
 use kit::fixtures::{generation, ndjson, span, span_id, trace_id};
 use kit::host::HostCommand;
 
 fn config(backend: &Backend) -> anyhow::Result<Config> {
-    let settings = format!("host: \"{}\", api_key: \"phc_test\"", backend.url());
-    Ok(Config::new().exporter("posthog", &components::exporter("posthog")?, &settings))
+    vendors::config("posthog", backend)
 }
 
 #[tokio::test]

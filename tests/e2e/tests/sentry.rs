@@ -2,19 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{Config, accounts, recorded_events, run_with_input};
+use e2e::{Config, accounts, recorded_events, run_with_input, vendors};
 use kit::accounts::Account;
 use kit::backend::sentry::{EVENT, FEEDBACK, LOG, METRIC, SPAN, Sentry};
 use kit::backend::{Answer, Backend, Behaviour, Which};
-use kit::components;
 use kit::host::HostCommand;
 
 fn config(backend: &Backend) -> anyhow::Result<Config> {
-    let settings = format!(
-        "dsn: \"{}\", environment: test",
-        Sentry::default().dsn(&backend.url())
-    );
-    Ok(Config::new().exporter("sentry", &components::exporter("sentry")?, &settings))
+    vendors::config("sentry", backend)
 }
 
 #[tokio::test]

@@ -1,231 +1,303 @@
-//! Measurements as counts, gauges and distributions. Datadog keeps the last point that it gets for a metric, its tags
-//! and a second, so that the points of a batch are put together by the second first.
-
-use std::collections::BTreeMap;
+//! Measurements as counts, gauges and distributions: which second of which series they are in, and how values of one
+//! second are put together.
 
 use mastra_exporter_sdk::json::JsonText;
 use mastra_exporter_sdk::records::{
-    Instrument, Metric, MetricBatch, MetricNumber, MetricValue, SumPoint, Temporality,
+    EventResource, Instrument, Metric, MetricNumber, MetricValue, SumPoint, Temporality,
 };
 
 use super::{Origins, some_text};
 use crate::config::Config;
-use crate::wire::{Distribution, Series, SeriesType};
+use crate::wire::{Distribution, Series, SeriesType, SeriesVersion};
 
 const NANOS_A_SECOND: u64 = 1_000_000_000;
 
-/// Which request a measurement is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Counts and gauges.
-    Series,
-    /// Raw values.
-    Distributions,
-    /// None, for this reason.
-    Nowhere(&'static str),
+/// What a series holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the types of the API, by name")]
+pub enum Kind {
+    Count,
+    Gauge,
+    Distribution,
 }
 
-/// A metric, its tags and its unit.
+impl Kind {
+    /// Whether it has a request of its own; counts and gauges share one.
+    #[must_use]
+    pub const fn is_distribution(self) -> bool {
+        matches!(self, Self::Distribution)
+    }
+}
+
+/// By what Datadog tells series apart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    metric: String,
-    tags: Vec<String>,
-    unit: Option<String>,
+pub struct Name {
+    /// What it holds.
+    pub kind: Kind,
+    /// Of the metric.
+    pub metric: String,
+    /// `key:value`, sorted, each once.
+    pub tags: Vec<String>,
 }
 
-/// Values by second.
-type Seconds<T> = BTreeMap<u64, T>;
-
-/// The points of a batch, put together.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Points {
-    counts: BTreeMap<Key, Seconds<f64>>,
-    gauges: BTreeMap<Key, Seconds<(u64, f64)>>,
-    distributions: BTreeMap<Key, Seconds<Vec<f64>>>,
-    places: Vec<Place>,
+/// What a series holds of one second.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Amount {
+    /// The sum.
+    Count(f64),
+    /// The last value.
+    Gauge {
+        /// Nanoseconds since 1970.
+        at: u64,
+        /// As measured then.
+        value: f64,
+    },
+    /// Every value.
+    Distribution(Vec<f64>),
 }
 
-/// Puts the measurements of a batch together.
-#[must_use]
-pub fn points(batch: &MetricBatch, config: &Config) -> Points {
-    let origins = Origins {
-        config,
-        resources: &batch.resources,
+impl Amount {
+    /// Numbers in it.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Count(_) | Self::Gauge { .. } => 1,
+            Self::Distribution(values) => values.len(),
+        }
+    }
+
+    /// Whether there is no number in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes in what else there is of the second. An amount of another kind is of another series and changes nothing.
+    pub fn add(&mut self, more: Self) {
+        match (self, more) {
+            (Self::Count(sum), Self::Count(more)) => *sum += more,
+            (Self::Gauge { at, value }, Self::Gauge { at: time, value: v }) if time >= *at => {
+                (*at, *value) = (time, v);
+            }
+            (Self::Distribution(values), Self::Distribution(more)) => values.extend(more),
+            _ => {}
+        }
+    }
+}
+
+/// A measurement in its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// Of the series.
+    pub name: Name,
+    /// Datadog's name of the unit.
+    pub unit: Option<String>,
+    /// Unix second.
+    pub second: u64,
+    /// What it adds to the second.
+    pub amount: Amount,
+}
+
+/// One second of one series, whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Second {
+    /// Of the series.
+    pub name: Name,
+    /// Datadog's name of the unit.
+    pub unit: Option<String>,
+    /// Unix second.
+    pub second: u64,
+    /// All of it.
+    pub amount: Amount,
+}
+
+impl Second {
+    /// About what it takes in a request.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let tags: usize = self.name.tags.iter().map(|tag| tag.len() + 3).sum();
+        80 + self.name.metric.len() + tags + 20 * self.amount.len()
+    }
+}
+
+/// The points that a measurement is, at least one.
+///
+/// # Errors
+/// Why there is no place for it.
+pub fn points(
+    metric: &Metric,
+    resources: &[EventResource],
+    config: &Config,
+) -> Result<Vec<Point>, &'static str> {
+    let origins = Origins { config, resources };
+    let mut points = Points {
+        metric,
+        origins: &origins,
+        points: Vec::new(),
     };
-    let mut points = Points::default();
-    for metric in &batch.metrics {
-        let place = points.add(metric, &origins);
-        points.places.push(place);
+    points.add()?;
+    if points.points.is_empty() {
+        return Err("a value that is no finite number");
     }
-    points
+    Ok(points.points)
 }
 
-impl Points {
-    /// Where each measurement of the batch is, in order.
-    #[must_use]
-    pub fn places(&self) -> &[Place] {
-        &self.places
-    }
-
-    /// The body of the series request.
-    #[must_use]
-    pub fn series_request(&self) -> JsonText {
-        let counts = self.counts.iter().map(|(key, seconds)| {
-            let points = seconds.iter().map(|(second, sum)| (*second, *sum));
-            (key, SeriesType::Count, points.collect())
+/// The body of a request of counts and gauges.
+#[must_use]
+pub fn series_request(seconds: &[Second], version: SeriesVersion) -> JsonText {
+    request(seconds, |text, first, series| {
+        let points = series.iter().filter_map(|one| match one.amount {
+            Amount::Count(value) | Amount::Gauge { value, .. } => Some((one.second, value)),
+            Amount::Distribution(_) => None,
         });
-        let gauges = self.gauges.iter().map(|(key, seconds)| {
-            let points = seconds.iter().map(|(second, (_, last))| (*second, *last));
-            (key, SeriesType::Gauge, points.collect())
+        let series = Series {
+            metric: &first.name.metric,
+            series_type: match first.name.kind {
+                Kind::Count => SeriesType::Count,
+                Kind::Gauge | Kind::Distribution => SeriesType::Gauge,
+            },
+            points: points.collect(),
+            tags: &first.name.tags,
+            unit: first.unit.as_deref(),
+        };
+        series.write(text, version);
+    })
+}
+
+/// The body of a request of distributions.
+#[must_use]
+pub fn distributions_request(seconds: &[Second]) -> JsonText {
+    request(seconds, |text, first, series| {
+        let points = series.iter().filter_map(|one| match &one.amount {
+            Amount::Distribution(values) => Some((one.second, values.as_slice())),
+            Amount::Count(_) | Amount::Gauge { .. } => None,
         });
-        let all: Vec<_> = counts.chain(gauges).map(series).collect();
-        request(&all, |text, series| series.write(text))
-    }
+        let distribution = Distribution {
+            metric: &first.name.metric,
+            points: points.collect(),
+            tags: &first.name.tags,
+        };
+        distribution.write(text);
+    })
+}
 
-    /// The body of the distribution request.
-    #[must_use]
-    pub fn distributions_request(&self) -> JsonText {
-        let all: Vec<_> = self
-            .distributions
-            .iter()
-            .map(|(key, seconds)| Distribution {
-                metric: &key.metric,
-                points: seconds
-                    .iter()
-                    .map(|(second, values)| (*second, values.as_slice()))
-                    .collect(),
-                tags: &key.tags,
-            })
-            .collect();
-        request(&all, |text, distribution| distribution.write(text))
-    }
+/// Seconds of a series are beside each other.
+fn request(seconds: &[Second], write: impl Fn(&mut JsonText, &Second, &[Second])) -> JsonText {
+    let series: Vec<&[Second]> = seconds.chunk_by(|a, b| a.name == b.name).collect();
+    let mut text = JsonText::with_capacity(series.len() * 256);
+    text.raw("{\"series\":");
+    text.array(series, |text, series| {
+        if let [first, ..] = series {
+            write(text, first, series);
+        }
+    });
+    text.raw("}");
+    text
+}
 
-    fn add(&mut self, metric: &Metric, origins: &Origins<'_>) -> Place {
-        match &metric.value {
-            MetricValue::Single(observation) if !observation.value.is_finite() => NOT_A_NUMBER,
-            MetricValue::Single(observation) => match observation.instrument {
-                Instrument::Counter => self.count(metric, "", observation.value, origins),
-                Instrument::Gauge => self.gauge(metric, "", observation.value, origins, None),
+struct Points<'a> {
+    metric: &'a Metric,
+    origins: &'a Origins<'a>,
+    points: Vec<Point>,
+}
+
+impl Points<'_> {
+    fn add(&mut self) -> Result<(), &'static str> {
+        match &self.metric.value {
+            MetricValue::Single(one) => match one.instrument {
+                Instrument::Counter => self.count("", one.value),
+                Instrument::Gauge => self.gauge("", one.value, None),
                 Instrument::Histogram => {
-                    let key = key(metric, "", origins, None);
-                    let seconds = self.distributions.entry(key).or_default();
-                    seconds
-                        .entry(metric.time / NANOS_A_SECOND)
-                        .or_default()
-                        .push(observation.value);
-                    Place::Distributions
+                    self.push("", one.value, None, Amount::Distribution(vec![one.value]));
                 }
             },
-            MetricValue::Gauge(number) => self.gauge(metric, "", float(*number), origins, None),
-            MetricValue::Sum(sum) => self.sum(metric, *sum, origins),
+            MetricValue::Gauge(number) => self.gauge("", float(*number), None),
+            MetricValue::Sum(sum) => self.sum(*sum)?,
             MetricValue::Histogram(point) => {
                 let facts = [point.min, point.max, point.sum];
-                self.aggregate(metric, point.temporality, point.count, facts, origins)
+                self.aggregate(point.temporality, point.count, facts)?;
             }
             MetricValue::ExponentialHistogram(point) => {
                 let facts = [point.min, point.max, point.sum];
-                self.aggregate(metric, point.temporality, point.count, facts, origins)
+                self.aggregate(point.temporality, point.count, facts)?;
             }
             MetricValue::Summary(summary) => {
                 for quantile in &summary.quantiles {
                     let tag = format!("quantile:{}", quantile.quantile);
-                    self.gauge(metric, ".quantile", quantile.value, origins, Some(tag));
+                    self.gauge(".quantile", quantile.value, Some(tag));
                 }
-                self.gauge(metric, ".count", summary.count as f64, origins, None);
-                self.gauge(metric, ".sum", summary.sum, origins, None)
+                self.gauge(".count", summary.count as f64, None);
+                self.gauge(".sum", summary.sum, None);
             }
         }
+        Ok(())
     }
 
-    fn sum(&mut self, metric: &Metric, sum: SumPoint, origins: &Origins<'_>) -> Place {
+    fn sum(&mut self, sum: SumPoint) -> Result<(), &'static str> {
         let value = float(sum.value);
         match (sum.temporality, sum.is_monotonic) {
-            (Temporality::Delta, _) => self.count(metric, "", value, origins),
-            (_, true) => CUMULATIVE,
-            (_, false) => self.gauge(metric, "", value, origins, None),
+            (Temporality::Delta, _) => self.count("", value),
+            (_, true) => return Err(CUMULATIVE),
+            (_, false) => self.gauge("", value, None),
         }
+        Ok(())
     }
 
     /// Counted elsewhere: the values themselves are gone, what is left are how many, their sum and their ends.
     fn aggregate(
         &mut self,
-        metric: &Metric,
         temporality: Temporality,
         count: u64,
         [min, max, sum]: [Option<f64>; 3],
-        origins: &Origins<'_>,
-    ) -> Place {
+    ) -> Result<(), &'static str> {
         if temporality != Temporality::Delta {
-            return CUMULATIVE;
+            return Err(CUMULATIVE);
         }
         for (suffix, end) in [(".min", min), (".max", max)] {
             if let Some(value) = end {
-                self.gauge(metric, suffix, value, origins, None);
+                self.gauge(suffix, value, None);
             }
         }
         if let Some(sum) = sum {
-            self.count(metric, ".sum", sum, origins);
+            self.count(".sum", sum);
         }
-        self.count(metric, ".count", count as f64, origins)
+        self.count(".count", count as f64);
+        Ok(())
     }
 
-    fn count(&mut self, metric: &Metric, suffix: &str, value: f64, origins: &Origins<'_>) -> Place {
+    fn count(&mut self, suffix: &str, value: f64) {
+        self.push(suffix, value, None, Amount::Count(value));
+    }
+
+    fn gauge(&mut self, suffix: &str, value: f64, tag: Option<String>) {
+        let at = self.metric.time;
+        self.push(suffix, value, tag, Amount::Gauge { at, value });
+    }
+
+    fn push(&mut self, suffix: &str, value: f64, tag: Option<String>, amount: Amount) {
         if !value.is_finite() {
-            return NOT_A_NUMBER;
+            return;
         }
-        let seconds = self
-            .counts
-            .entry(key(metric, suffix, origins, None))
-            .or_default();
-        *seconds.entry(metric.time / NANOS_A_SECOND).or_default() += value;
-        Place::Series
-    }
-
-    fn gauge(
-        &mut self,
-        metric: &Metric,
-        suffix: &str,
-        value: f64,
-        origins: &Origins<'_>,
-        tag: Option<String>,
-    ) -> Place {
-        if !value.is_finite() {
-            return NOT_A_NUMBER;
-        }
-        let seconds = self
-            .gauges
-            .entry(key(metric, suffix, origins, tag))
-            .or_default();
-        let last = seconds
-            .entry(metric.time / NANOS_A_SECOND)
-            .or_insert((0, value));
-        if metric.time >= last.0 {
-            *last = (metric.time, value);
-        }
-        Place::Series
+        let kind = match amount {
+            Amount::Count(_) => Kind::Count,
+            Amount::Gauge { .. } => Kind::Gauge,
+            Amount::Distribution(_) => Kind::Distribution,
+        };
+        let unit = self.metric.unit.as_deref().and_then(unit);
+        self.points.push(Point {
+            name: Name {
+                kind,
+                metric: format!("{}{suffix}", self.metric.name),
+                tags: tags(self.metric, self.origins, tag),
+            },
+            unit: unit.filter(|_| !kind.is_distribution()).map(str::to_owned),
+            second: self.metric.time / NANOS_A_SECOND,
+            amount,
+        });
     }
 }
 
-const NOT_A_NUMBER: Place = Place::Nowhere("a value that is no finite number");
-const CUMULATIVE: Place =
-    Place::Nowhere("a running total: Datadog takes what came since the last point");
-
-fn series((key, series_type, points): (&Key, SeriesType, Vec<(u64, f64)>)) -> Series<'_> {
-    Series {
-        metric: &key.metric,
-        series_type,
-        points,
-        tags: &key.tags,
-        unit: key.unit.as_deref(),
-    }
-}
-
-fn request<T>(all: &[T], write: impl Fn(&mut JsonText, &T)) -> JsonText {
-    let mut text = JsonText::with_capacity(all.len() * 256);
-    text.raw("{\"series\":");
-    text.array(all, |text, item| write(text, item)).raw("}");
-    text
-}
+const CUMULATIVE: &str = "a running total: Datadog takes what came since the last point";
 
 fn float(number: MetricNumber) -> f64 {
     match number {
@@ -235,8 +307,8 @@ fn float(number: MetricNumber) -> f64 {
 }
 
 /// Labels, where it came from, and what it is about by name. Ids of traces, users and runs stay out: each value of a tag
-/// is a custom metric that Datadog bills.
-fn key(metric: &Metric, suffix: &str, origins: &Origins<'_>, tag: Option<String>) -> Key {
+/// is a custom metric that Datadog bills. Sorted: Datadog takes them as a set.
+fn tags(metric: &Metric, origins: &Origins<'_>, tag: Option<String>) -> Vec<String> {
     let mut tags: Vec<String> = metric
         .labels
         .iter()
@@ -259,11 +331,9 @@ fn key(metric: &Metric, suffix: &str, origins: &Origins<'_>, tag: Option<String>
     }
     tags.extend(tag);
     tags.extend(origins.tags(metric.resource_index));
-    Key {
-        metric: format!("{}{suffix}", metric.name),
-        tags,
-        unit: metric.unit.as_deref().and_then(unit).map(str::to_owned),
-    }
+    tags.sort_unstable();
+    tags.dedup();
+    tags
 }
 
 /// Datadog's name of a UCUM unit (docs: metrics units, read 2026-11).
@@ -280,3 +350,6 @@ fn unit(ucum: &str) -> Option<&str> {
         other => return other.strip_prefix('{')?.strip_suffix('}'),
     })
 }
+
+#[cfg(test)]
+mod tests;

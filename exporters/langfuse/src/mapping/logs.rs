@@ -9,7 +9,7 @@ use mastra_exporter_sdk::raw::{members, text as json_text};
 use mastra_exporter_sdk::records::{Log, LogBatch};
 use mastra_otlp::attributes::{Attributes, Key};
 use mastra_otlp::encode::Encoder;
-use mastra_otlp::envelope::{Origin, Parts, Place, SPANS};
+use mastra_otlp::envelope::{Origin, Parts, SPANS};
 use mastra_otlp::span::{Point, point};
 
 use super::{Common, Metadata, trace_tags};
@@ -49,13 +49,6 @@ struct Logs<'a> {
 }
 
 impl Parts<&Log> for Logs<'_> {
-    fn place(log: &&Log) -> Place {
-        Place {
-            resource: log.resource_index,
-            scope: log.otel.as_ref().and_then(|otel| otel.scope_index),
-        }
-    }
-
     fn origin(&self) -> Origin<'_> {
         self.common.origin()
     }

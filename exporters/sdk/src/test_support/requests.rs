@@ -26,7 +26,9 @@ pub fn fate_words(result: &SendResult, items: usize) -> Vec<&'static str> {
     }
 }
 
-const fn fate_word(fate: &ItemResult) -> &'static str {
+/// A fate in a word.
+#[must_use]
+pub const fn fate_word(fate: &ItemResult) -> &'static str {
     match fate {
         ItemResult::Delivered => "delivered",
         ItemResult::Skipped(_) => "skipped",

@@ -54,6 +54,16 @@ pub trait Fake: Send + Sync + 'static {
     }
 }
 
+impl Fake for Box<dyn Fake> {
+    fn answer(&self, request: &Request) -> Answer {
+        (**self).answer(request)
+    }
+
+    fn keeps_requests(&self) -> bool {
+        (**self).keeps_requests()
+    }
+}
+
 /// Takes everything with `200 {}`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RecordEverything;

@@ -78,9 +78,13 @@ fn prune(value: &mut Value) {
             if let Some(scope) = members.get_mut("scope").and_then(Value::as_object_mut) {
                 scope.retain(|_, member| member != &Value::Array(Vec::new()) && *member != 0);
             }
+            // An empty name of a span is an unknown one (trace.proto), and as good as any.
+            let is_span = ["spanId", "startTimeUnixNano"];
+            let is_span = is_span.iter().all(|key| members.contains_key(*key));
             members.retain(|key, member| {
+                let is_text = key == "stringValue" || (is_span && key == "name");
                 let is_unset = member.is_null()
-                    || (key != "stringValue" && member == "")
+                    || (!is_text && member == "")
                     || (key == "entityRefs")
                     || (key == "startTimeUnixNano" && member == "0");
                 !is_unset
