@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use super::{Context, Exit, causes, list_components, read_config};
 use crate::cli::{Output, RunArgs};
 use crate::config::lock::Lock;
 use crate::config::select::{LoadedComponents, Plan, Planned, Reason, Request};
-use crate::config::{Config, Endpoint, Environment, ExporterId, Problem};
+use crate::config::{Config, Endpoint, Environment, ExporterId, Listen, Problem};
 use crate::plugin::Component;
 use crate::print;
 use crate::print::progress::Progress;
@@ -25,7 +25,7 @@ use crate::receive::KeepRefused as _;
 use crate::receive::input::Input;
 use crate::receive::{Batch, Intake as _, IntakeError, system_clock};
 use crate::run::components::{Loader, Unfinished};
-use crate::run::{DRAIN_TIME, Host, StartError, queue};
+use crate::run::{Addresses, DRAIN_TIME, Host, Listeners, StartError, queue};
 
 /// Events handed to the queue at a time.
 const INPUT_EVENTS: usize = 1000;
@@ -85,6 +85,9 @@ impl Prepared {
         }
         if let Some(listen) = &args.listen {
             config.receivers.http.endpoint = listen.clone();
+        }
+        if let Some(listen) = &args.listen_grpc {
+            config.receivers.grpc = listen.clone();
         }
         let directory = &config.plugins.directory;
         let listing = list_components(directory).map_err(|error| {
@@ -203,18 +206,10 @@ async fn host(
 ) -> Result<RunReport, (Exit, String)> {
     // Before anybody is told where to find the process.
     let mut termination = Termination::listen()?;
-    let listener = match (&args.listen, &args.input) {
-        (None, Some(_)) => None,
-        _ => Some(listen(&prepared.config.receivers.http.endpoint).await?),
-    };
-    let address = match &listener {
-        Some(listener) => Some(
-            listener
-                .local_addr()
-                .map_err(|error| (Exit::Failed, error.to_string()))?,
-        ),
-        None => None,
-    };
+    let listeners = listen(args, &prepared.config).await?;
+    let addresses = listeners
+        .addresses()
+        .map_err(|error| (Exit::Failed, error.to_string()))?;
     let exporters = std::mem::take(&mut prepared.exporters);
     let data_dir = args.data_dir.as_deref();
     // An input can be read again: it needs no directory of its own unless one is named.
@@ -224,7 +219,7 @@ async fn host(
     };
     let queue = queue::open(&prepared.config, data_dir)
         .map_err(|error| (Exit::BadUsage, causes(&error)))?;
-    let host = Host::start(&prepared.config, queue, exporters, address)
+    let host = Host::start(&prepared.config, queue, exporters, addresses.all())
         .await
         .map_err(|failures| {
             let lines: Vec<String> = failures.iter().map(cannot_start).collect();
@@ -236,15 +231,8 @@ async fn host(
     }
     let http = prepared.config.receivers.http.clone();
     let stop = CancellationToken::new();
-    if let Some(address) = address {
-        say_where(address, args.output.format, ctx);
-    }
-    let serving = async {
-        match listener {
-            Some(listener) => host.serve(listener, &http, stop.cancelled()).await,
-            None => stop.cancelled().await,
-        }
-    };
+    say_where(&addresses, args.output.format, ctx);
+    let serving = host.serve(listeners, &http, &stop);
     let has_terminal = ctx.err_look.color;
     let later = async {
         tokio::select! {
@@ -309,23 +297,65 @@ async fn start_later(
     }
 }
 
-async fn listen(endpoint: &Endpoint) -> Result<TcpListener, (Exit, String)> {
-    TcpListener::bind((endpoint.host.as_str(), endpoint.port))
-        .await
-        .map_err(|error| {
-            (
-                Exit::Failed,
-                format!("cannot listen on {endpoint}: {error}; choose another with --listen"),
-            )
-        })
+/// The listeners that the command line and the config ask for; beside an input only those of the command line.
+async fn listen(args: &RunArgs, config: &Config) -> Result<Listeners, (Exit, String)> {
+    let has_input = args.input.is_some();
+    let http = (args.listen.is_some() || !has_input).then_some(&config.receivers.http.endpoint);
+    let grpc = match &config.receivers.grpc {
+        Listen::At(endpoint) if args.listen_grpc.is_some() || !has_input => Some(endpoint),
+        Listen::At(_) | Listen::Off => None,
+    };
+    Ok(Listeners {
+        http: bind(http, "OTLP/HTTP and events", "--listen").await?,
+        grpc: bind(grpc, "OTLP/gRPC", "--listen-grpc (or `off`)").await?,
+    })
 }
 
-fn say_where(address: SocketAddr, output: Output, ctx: &mut Context<'_>) {
+async fn bind(
+    endpoint: Option<&Endpoint>,
+    purpose: &str,
+    option: &str,
+) -> Result<Option<TcpListener>, (Exit, String)> {
+    let Some(endpoint) = endpoint else {
+        return Ok(None);
+    };
+    let bound = TcpListener::bind((endpoint.host.as_str(), endpoint.port)).await;
+    bound.map(Some).map_err(|error| {
+        let message = format!(
+            "cannot listen on {endpoint} for {purpose}: {error}; choose another with {option}"
+        );
+        (Exit::Failed, message)
+    })
+}
+
+fn say_where(addresses: &Addresses, output: Output, ctx: &mut Context<'_>) {
+    if addresses.all().is_empty() {
+        return;
+    }
     match output {
         Output::Human => {
-            let _ = writeln!(ctx.err, "listening on http://{address}");
+            let http = addresses.http.map(|address| format!("http://{address}"));
+            let grpc = addresses
+                .grpc
+                .map(|address| format!("{address} (OTLP/gRPC)"));
+            let shown: Vec<String> = http.into_iter().chain(grpc).collect();
+            let _ = writeln!(ctx.err, "listening on {}", shown.join(" and "));
         }
-        Output::Json => ctx.print(&print::line(&json!({ "listening": address.to_string() }))),
+        Output::Json => {
+            let text = |address: SocketAddr| address.to_string();
+            let mut said = Map::new();
+            said.extend(
+                addresses
+                    .http
+                    .map(|http| ("listening".to_owned(), text(http).into())),
+            );
+            said.extend(
+                addresses
+                    .grpc
+                    .map(|grpc| ("listening_grpc".to_owned(), text(grpc).into())),
+            );
+            ctx.print(&print::line(&Value::Object(said)));
+        }
     }
 }
 

@@ -34,6 +34,7 @@ receivers:
     auth:
       tokens:
         - { label: team-a, token: "${env:TOKEN}" }
+  grpc: { endpoint: "[::]:4320" }
   metric_kinds: { queue_depth: gauge }
 plugins: { directory: components, discovery: off }
 storage: { directory: /var/lib/mastra-host }
@@ -71,6 +72,10 @@ fn every_key_arrives() {
     assert_eq!(
         (http.max_request_body_bytes, http.max_connections),
         (16 << 20, 99)
+    );
+    assert_eq!(
+        config.receivers.grpc,
+        Listen::At("[::]:4320".parse().unwrap())
     );
     assert_eq!(http.tokens[0].label, "team-a");
     assert_eq!(http.tokens[0].token.expose(), "s3cret");
@@ -136,6 +141,12 @@ fn every_key_arrives() {
 }
 
 #[test]
+fn grpc_can_be_turned_off() {
+    let config = valid("receivers: {grpc: {endpoint: off}}");
+    assert_eq!(config.receivers.grpc, Listen::Off);
+}
+
+#[test]
 fn an_empty_file_is_all_defaults() {
     for text in ["", "# nothing\n", "---\n", "{}", "exporters:\n"] {
         let config = valid(text);
@@ -144,6 +155,8 @@ fn an_empty_file_is_all_defaults() {
             defaults::ENDPOINT,
             "{text:?}"
         );
+        let grpc = defaults::GRPC_ENDPOINT.parse().unwrap();
+        assert_eq!(config.receivers.grpc, Listen::At(grpc));
         assert!(config.receivers.http.tokens.is_empty());
         assert!(config.exporters.is_empty());
     }
@@ -273,6 +286,10 @@ fn single_problems_name_place_and_fix() {
         (
             "exporters: {a: {zzz: 1}}",
             "exporters.a.zzz: unknown key; known here: component, settings, signals",
+        ),
+        (
+            "receivers: {grpc: {endpoint: none}}",
+            "receivers.grpc.endpoint: `none` is not an endpoint; write `address:port`, such as `127.0.0.1:4317`, or `off`",
         ),
         (
             "receivers: {metric_kinds: {x: timer}}",

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::intake::Appends;
-use super::{Pools, report};
+use super::{Pools, TransportCounts, report};
 use crate::deliver::Statuses;
 use crate::deliver::status::{State, Status};
 use crate::event::Signal;
@@ -30,7 +30,7 @@ pub(super) struct Pages {
     queue: AnyQueue,
     statuses: Statuses,
     pools: Arc<Pools>,
-    counts: Arc<Counts>,
+    counts: TransportCounts,
     appends: Arc<Appends>,
     start_time_seconds: f64,
 }
@@ -40,7 +40,7 @@ impl Pages {
         queue: AnyQueue,
         statuses: Statuses,
         pools: Arc<Pools>,
-        counts: Arc<Counts>,
+        counts: TransportCounts,
         appends: Arc<Appends>,
     ) -> Self {
         let now = SystemTime::now()
@@ -109,7 +109,9 @@ impl PageSource for Pages {
         let snapshot = Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             start_time_seconds: self.start_time_seconds,
-            receivers: [("http".to_owned(), receiver(&self.counts))].into(),
+            receivers: [("http", &self.counts.http), ("grpc", &self.counts.grpc)]
+                .map(|(transport, counts)| (transport.to_owned(), receiver(counts)))
+                .into(),
             queue_bytes: queue.used_bytes,
             queue_capacity_bytes: queue.capacity_bytes,
             exporters: exporters(&queue, &statuses),

@@ -291,9 +291,34 @@ pub(super) struct PartialSuccess {
 
 /// `google.rpc.Status`
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct RpcStatus {
+pub(in crate::receive) struct RpcStatus {
     #[prost(int32, tag = "1")]
-    pub(super) code: i32,
+    pub(in crate::receive) code: i32,
     #[prost(string, tag = "2")]
-    pub(super) message: String,
+    pub(in crate::receive) message: String,
+    #[prost(message, repeated, tag = "3")]
+    pub(in crate::receive) details: Vec<ProtoAny>,
+}
+
+/// `google.protobuf.Any`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::receive) struct ProtoAny {
+    #[prost(string, tag = "1")]
+    pub(in crate::receive) type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(in crate::receive) value: Vec<u8>,
+}
+
+/// `google.rpc.RetryInfo`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::receive) struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::receive) retry_delay: Option<ProtoDuration>,
+}
+
+/// `google.protobuf.Duration`, whole seconds.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::receive) struct ProtoDuration {
+    #[prost(int64, tag = "1")]
+    pub(in crate::receive) seconds: i64,
 }

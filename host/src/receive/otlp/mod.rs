@@ -27,7 +27,8 @@ use super::batch::Batch;
 use crate::event::fields::{FieldError, excerpt};
 use crate::event::{Event, EventKind, Source};
 
-pub(super) use answer::{refused, taken};
+pub(super) use answer::{refused, response, taken};
+pub(super) use messages::{ProtoAny, ProtoDuration, RetryInfo, RpcStatus};
 
 /// What a path takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
