@@ -97,7 +97,7 @@ fn every_key_arrives() {
     assert_eq!(
         eu.at,
         Position {
-            line: 16,
+            line: 17,
             column: 3
         }
     );

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use prost::{Message, Oneof};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::json;
 
@@ -14,8 +14,15 @@ macro_rules! message {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, PartialEq, Message, Deserialize)]
-        #[serde(rename_all = "camelCase", default)]
+        #[serde(rename_all = "camelCase", default, remote = "Self")]
         pub(super) struct $name { $($(#[$field_meta])* pub(super) $field: $type),* }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                // What serde derives, under the name that `remote` gives it.
+                Self::deserialize(json::ObjectOnly(from))
+            }
+        }
     };
 }
 
