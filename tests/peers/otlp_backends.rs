@@ -158,7 +158,7 @@ async fn mlflow() -> anyhow::Result<Server> {
 async fn mlflow_shows_traces_with_their_token_usage() -> anyhow::Result<()> {
     let server = mlflow().await?;
     let settings = format!(
-        "traces_endpoint: \"{}/v1/traces\", headers: {{x-mlflow-experiment-id: \"0\"}}",
+        "endpoint: \"{}\", headers: {{x-mlflow-experiment-id: \"0\"}}",
         server.url()
     );
     let config = Config::new()
