@@ -47,7 +47,8 @@ fn event(
 ) -> Result<Vec<u8>, FieldError> {
     let body = record.body.as_ref();
     let message = match body.and_then(|body| body.value.as_ref()) {
-        Some(AnyKind::Text(text)) => Some(write::utf8("body", text)?),
+        // An empty text is told from no body: it stands in `otel.body`.
+        Some(AnyKind::Text(text)) if !text.is_empty() => Some(write::utf8("body", text)?),
         _ => None,
     };
     write::object(|event| {
