@@ -103,7 +103,7 @@ fn every_key_arrives() {
     );
     let wanted = serde_json::json!({"base_url": "https://eu.example", "public_key": "12345", "flush": 3, "tags": ["a", 1, true]});
     assert_eq!(Value::Object(eu.settings.values.clone()), wanted);
-    assert_eq!(eu.settings.positions["public_key"].line, 20);
+    assert_eq!(eu.settings.positions["public_key"].line, 21);
     assert_eq!(
         eu.signals,
         SignalChoice::Only([Signal::Traces, Signal::Scores].into())

@@ -469,3 +469,24 @@ async fn a_taken_port_is_told_and_grpc_can_be_off() -> anyhow::Result<()> {
     host.terminate().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_message_over_64_mib_is_too_large_however_it_is_packed() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let config = Config::new().json("json", &dir.path().join("events.ndjson"))?;
+    let host = run(&config)?.start().await?;
+    let to = grpc(&host)?;
+    let zeros = vec![0; (64 << 20) + 1];
+    for (encoding, body) in [
+        ("gzip", framed(true, &gzip(&zeros)?)),
+        ("zstd", framed(true, &zstd::encode_all(&zeros[..], 1)?)),
+        ("identity", framed(false, &zeros)),
+    ] {
+        let answer = post(to, TRACES, &[("grpc-encoding", encoding)], body).await?;
+        let code = Some(Code::ResourceExhausted as i32);
+        assert_eq!(answer.code, code, "{encoding}: {}", answer.message);
+    }
+    let good = framed(false, &traces([1], "").encode_to_vec());
+    assert_eq!(post(to, TRACES, &[], good).await?.code, Some(0));
+    host.terminate().await?.expect_code(0)
+}
