@@ -24,5 +24,6 @@ pub mod store;
 
 pub mod cli;
 pub mod commands;
+pub mod conformance;
 pub mod print;
 pub mod run;

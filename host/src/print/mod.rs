@@ -11,6 +11,7 @@ pub mod plugins;
 pub mod problems;
 pub mod progress;
 pub mod report;
+pub mod scorecard;
 pub mod stored;
 pub mod traces;
 
