@@ -40,7 +40,10 @@ impl Intake for Decoding {
     async fn accept(&self, events: Vec<Event>) -> Result<Accepted, IntakeError> {
         for event in &events {
             if let Err(error) = decode::record(event) {
-                panic!("accepted, but does not decode: {error:?}: {:?}", event.payload);
+                panic!(
+                    "accepted, but does not decode: {error:?}: {:?}",
+                    event.payload
+                );
             }
         }
         Ok(Accepted {
@@ -104,9 +107,11 @@ impl Receivers {
             clock: system_clock,
         };
         let receiver = Receiver::new(Decoding, settings, Arc::new(Counts::default()));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
         Self {
-            runtime: { runtime }.build().unwrap(),
+            runtime: runtime.unwrap(),
             grpc: receiver.beside(Arc::default()).grpc_router(),
             http: receiver.router(Router::new()),
         }
@@ -117,8 +122,13 @@ impl Receivers {
     /// # Panics
     /// When the answer is anything else: what the fuzzer looks for.
     pub fn post(&self, path: &str, content_type: &str, body: &[u8]) {
-        let (status, headers) = self.exchange(&self.http, path, &[("content-type", content_type)], body);
-        let expected = [StatusCode::OK, StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE];
+        let (status, headers) =
+            self.exchange(&self.http, path, &[("content-type", content_type)], body);
+        let expected = [
+            StatusCode::OK,
+            StatusCode::BAD_REQUEST,
+            StatusCode::PAYLOAD_TOO_LARGE,
+        ];
         assert!(expected.contains(&status), "{status}: {headers:?}");
     }
 
@@ -127,7 +137,10 @@ impl Receivers {
     /// # Panics
     /// When the answer is anything else: what the fuzzer looks for.
     pub fn call(&self, method: &str, encoding: &str, body: &[u8]) {
-        let headers = [("content-type", "application/grpc"), ("grpc-encoding", encoding)];
+        let headers = [
+            ("content-type", "application/grpc"),
+            ("grpc-encoding", encoding),
+        ];
         let (status, headers) = self.exchange(&self.grpc, method, &headers, body);
         assert_eq!(status, StatusCode::OK);
         // OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED
@@ -152,7 +165,8 @@ impl Receivers {
             let Ok(answer) = router.clone().oneshot(request).await;
             let (mut head, body) = answer.into_parts();
             let body = body.collect().await.unwrap();
-            head.headers.extend(body.trailers().cloned().unwrap_or_default());
+            head.headers
+                .extend(body.trailers().cloned().unwrap_or_default());
             (head.status, head.headers)
         })
     }

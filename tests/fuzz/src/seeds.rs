@@ -45,10 +45,16 @@ impl Seeds {
         request: &Value,
     ) -> Result<(), Box<dyn Error>> {
         let message = serde_json::from_value::<M>(request.clone())?.encode_to_vec();
-        self.add("otlp_json", &[&[signal], request.to_string().as_bytes()].concat())?;
+        self.add(
+            "otlp_json",
+            &[&[signal], request.to_string().as_bytes()].concat(),
+        )?;
         self.add("otlp_protobuf", &[&[signal], &message[..]].concat())?;
         // The target's byte: the method, and three times the place of the encoding.
-        for (encoding, sent) in [(0, message.clone()), (2, zstd::encode_all(&message[..], 1)?)] {
+        for (encoding, sent) in [
+            (0, message.clone()),
+            (2, zstd::encode_all(&message[..], 1)?),
+        ] {
             let length = u32::try_from(sent.len())?.to_be_bytes();
             let head = [signal + 3 * encoding, u8::from(encoding > 0)];
             self.add("otlp_grpc", &[&head[..], &length, &sent].concat())?;
