@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::units::{DURATION_FIX, parse_duration};
-use crate::config::{Endpoint, defaults};
+use crate::config::{Endpoint, Listen, defaults};
 use crate::event::Signal;
 
 /// Receives the telemetry of AI agents once, keeps it safe, and delivers it to every backend.
@@ -263,6 +263,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<Endpoint>,
 
+    /// The same for OTLP/gRPC, or off [default: 127.0.0.1:4317, with --input none]
+    #[arg(long, value_name = "ADDR:PORT|off")]
+    pub listen_grpc: Option<Listen>,
+
     /// Directory of the host's own files [default: mastra-host-data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -493,7 +497,7 @@ mod tests {
     #[test]
     fn run_takes_what_the_design_names() {
         let line = "mastra-host run --config c.yaml --plugin a.wasm --plugin b.wasm --plugins-dir p --listen [::1]:0 \
-                    --data-dir d --input - --timeout 10s --output json -vv";
+                    --listen-grpc off --data-dir d --input - --timeout 10s --output json -vv";
         let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
         assert_eq!(cli.verbose, 2);
         let Command::Run(run) = cli.command else {
@@ -505,6 +509,7 @@ mod tests {
             run.listen.map(|listen| listen.to_string()).as_deref(),
             Some("[::1]:0")
         );
+        assert_eq!(run.listen_grpc, Some(Listen::Off));
         assert_eq!(run.output.format, Output::Json);
     }
 
@@ -513,6 +518,8 @@ mod tests {
         for line in [
             "mastra-host",
             "mastra-host run --listen 4318",
+            "mastra-host run --listen off",
+            "mastra-host run --listen-grpc none",
             "mastra-host run --input - --timeout soon",
             "mastra-host run --timeout 5s",
             "mastra-host inspect",

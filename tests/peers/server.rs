@@ -99,7 +99,25 @@ impl ServerCommand {
     ///
     /// # Errors
     /// When it cannot be started, ends, or is not ready within [`DEADLINE`]; the message has what it wrote.
-    pub async fn start(mut self, port: u16, ready: &str) -> anyhow::Result<Server> {
+    pub async fn start(self, port: u16, ready: &str) -> anyhow::Result<Server> {
+        let is_ready = |status| (200..300).contains(&status);
+        self.start_until(port, ready, is_ready).await
+    }
+
+    /// The same for a server that has no page: starts it and waits until it answers anything.
+    ///
+    /// # Errors
+    /// As [`ServerCommand::start`].
+    pub async fn start_without_page(self, port: u16) -> anyhow::Result<Server> {
+        self.start_until(port, "/", |_| true).await
+    }
+
+    async fn start_until(
+        mut self,
+        port: u16,
+        ready: &str,
+        is_ready: impl Fn(u16) -> bool,
+    ) -> anyhow::Result<Server> {
         let log = self.dir.path().join("server.log");
         let file = File::create(&log).context("cannot make the server's log")?;
         let program = self.command.get_program().to_string_lossy().into_owned();
@@ -115,7 +133,7 @@ impl ServerCommand {
             log,
             _dir: self.dir,
         };
-        let waited = server.ready(ready).await;
+        let waited = server.ready(ready, is_ready).await;
         waited.with_context(|| format!("{program} wrote:\n{}", server.log()))?;
         Ok(server)
     }
@@ -174,7 +192,7 @@ impl Server {
         self.send(Outgoing::get(target)).await
     }
 
-    async fn ready(&mut self, target: &str) -> anyhow::Result<()> {
+    async fn ready(&mut self, target: &str, is_ready: impl Fn(u16) -> bool) -> anyhow::Result<()> {
         let address = self.address;
         let child = &mut self.child;
         poll("ready", async || {
@@ -183,7 +201,7 @@ impl Server {
             }
             // Until it listens there is no connection.
             let reply = Outgoing::get(target).send(address).await.ok();
-            Ok(reply.and_then(|reply| (200..300).contains(&reply.status).then_some(())))
+            Ok(reply.and_then(|reply| is_ready(reply.status).then_some(())))
         })
         .await
     }

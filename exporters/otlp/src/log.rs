@@ -54,6 +54,8 @@ pub fn log<E: Encoder>(encoder: &mut E, log: &Log, attributes: impl FnOnce(&mut 
     }
     match otel.and_then(|otel| otel.body.as_ref()) {
         Some(body) => encoder.any_value(BODY, body),
+        // An OTLP sender's record without a body; an empty one stands in `otel.body`.
+        None if otel.is_some() && log.message.is_empty() => {}
         None => encoder.text_value(BODY, &log.message),
     }
     encoder.attributes(ATTRIBUTES, attributes);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use super::{Context, Exit, causes, list_components, read_config};
 use crate::cli::{Output, RunArgs};
 use crate::config::lock::Lock;
 use crate::config::select::{LoadedComponents, Plan, Planned, Reason, Request};
-use crate::config::{Config, Endpoint, Environment, ExporterId, Problem};
+use crate::config::{Config, Endpoint, Environment, ExporterId, Listen, Problem};
 use crate::print;
 use crate::print::progress::Progress;
 use crate::print::report::{InputCounts, RunReport};
@@ -25,7 +25,7 @@ use crate::receive::KeepRefused as _;
 use crate::receive::input::Input;
 use crate::receive::{Batch, Intake as _, IntakeError, system_clock};
 use crate::run::components::{Loader, Unfinished};
-use crate::run::{DRAIN_TIME, Exporters, Host, StartError, queue};
+use crate::run::{Addresses, DRAIN_TIME, Exporters, Host, Listeners, StartError, queue};
 
 use reload::Files;
 
@@ -158,6 +158,9 @@ fn override_with(args: &RunArgs, config: &mut Config) {
     if let Some(listen) = &args.listen {
         config.receivers.http.endpoint = listen.clone();
     }
+    if let Some(listen) = &args.listen_grpc {
+        config.receivers.grpc = listen.clone();
+    }
 }
 
 fn started(planned: BTreeMap<ExporterId, Planned>, loader: &Loader) -> Exporters {
@@ -211,11 +214,14 @@ async fn host(
 ) -> Result<RunReport, (Exit, String)> {
     // Before anybody is told where to find the process.
     let mut termination = Termination::listen()?;
-    let (listener, address) = listener(args, &prepared).await?.unzip();
+    let listeners = listen(args, &prepared.config).await?;
+    let addresses = listeners
+        .addresses()
+        .map_err(|error| (Exit::Failed, error.to_string()))?;
     let exporters = std::mem::take(&mut prepared.exporters);
     let mut files = Files::new(args, &prepared, &exporters)?;
     let (queue, control) = open_queue(args, &prepared)?;
-    let host = Host::start(&prepared.config, queue, exporters, address)
+    let host = Host::start(&prepared.config, queue, exporters, addresses.all())
         .await
         .map_err(|failures| {
             let lines: Vec<String> = failures.iter().map(cannot_start).collect();
@@ -227,15 +233,8 @@ async fn host(
     }
     let http = prepared.config.receivers.http.clone();
     let stop = CancellationToken::new();
-    if let Some(address) = address {
-        say_where(address, args.output.format, ctx);
-    }
-    let serving = async {
-        match listener {
-            Some(listener) => host.serve(listener, &http, stop.cancelled()).await,
-            None => stop.cancelled().await,
-        }
-    };
+    say_where(&addresses, args.output.format, ctx);
+    let serving = host.serve(listeners, &http, &stop);
     let has_terminal = ctx.err_look.color;
     let later = async {
         tokio::select! {
@@ -270,20 +269,6 @@ async fn host(
         host.wind_down(Instant::now() + DRAIN_TIME).await;
     }
     Ok(host.stop(input).await)
-}
-
-/// Where the receivers listen, if they do.
-async fn listener(
-    args: &RunArgs,
-    prepared: &Prepared,
-) -> Result<Option<(TcpListener, SocketAddr)>, (Exit, String)> {
-    if args.listen.is_none() && args.input.is_some() {
-        return Ok(None);
-    }
-    let listener = listen(&prepared.config.receivers.http.endpoint).await?;
-    let address = listener.local_addr();
-    let address = address.map_err(|error| (Exit::Failed, error.to_string()))?;
-    Ok(Some((listener, address)))
 }
 
 /// The queue, and the socket through which other processes ask for it.
@@ -357,23 +342,65 @@ async fn start_later(
     exporters
 }
 
-async fn listen(endpoint: &Endpoint) -> Result<TcpListener, (Exit, String)> {
-    TcpListener::bind((endpoint.host.as_str(), endpoint.port))
-        .await
-        .map_err(|error| {
-            (
-                Exit::Failed,
-                format!("cannot listen on {endpoint}: {error}; choose another with --listen"),
-            )
-        })
+/// The listeners that the command line and the config ask for; beside an input only those of the command line.
+async fn listen(args: &RunArgs, config: &Config) -> Result<Listeners, (Exit, String)> {
+    let has_input = args.input.is_some();
+    let http = (args.listen.is_some() || !has_input).then_some(&config.receivers.http.endpoint);
+    let grpc = match &config.receivers.grpc {
+        Listen::At(endpoint) if args.listen_grpc.is_some() || !has_input => Some(endpoint),
+        Listen::At(_) | Listen::Off => None,
+    };
+    Ok(Listeners {
+        http: bind(http, "OTLP/HTTP and events", "--listen").await?,
+        grpc: bind(grpc, "OTLP/gRPC", "--listen-grpc (or `off`)").await?,
+    })
 }
 
-fn say_where(address: SocketAddr, output: Output, ctx: &mut Context<'_>) {
+async fn bind(
+    endpoint: Option<&Endpoint>,
+    purpose: &str,
+    option: &str,
+) -> Result<Option<TcpListener>, (Exit, String)> {
+    let Some(endpoint) = endpoint else {
+        return Ok(None);
+    };
+    let bound = TcpListener::bind((endpoint.host.as_str(), endpoint.port)).await;
+    bound.map(Some).map_err(|error| {
+        let message = format!(
+            "cannot listen on {endpoint} for {purpose}: {error}; choose another with {option}"
+        );
+        (Exit::Failed, message)
+    })
+}
+
+fn say_where(addresses: &Addresses, output: Output, ctx: &mut Context<'_>) {
+    if addresses.all().is_empty() {
+        return;
+    }
     match output {
         Output::Human => {
-            let _ = writeln!(ctx.err, "listening on http://{address}");
+            let http = addresses.http.map(|address| format!("http://{address}"));
+            let grpc = addresses
+                .grpc
+                .map(|address| format!("{address} (OTLP/gRPC)"));
+            let shown: Vec<String> = http.into_iter().chain(grpc).collect();
+            let _ = writeln!(ctx.err, "listening on {}", shown.join(" and "));
         }
-        Output::Json => ctx.print(&print::line(&json!({ "listening": address.to_string() }))),
+        Output::Json => {
+            let text = |address: SocketAddr| address.to_string();
+            let mut said = Map::new();
+            said.extend(
+                addresses
+                    .http
+                    .map(|http| ("listening".to_owned(), text(http).into())),
+            );
+            said.extend(
+                addresses
+                    .grpc
+                    .map(|grpc| ("listening_grpc".to_owned(), text(grpc).into())),
+            );
+            ctx.print(&print::line(&Value::Object(said)));
+        }
     }
 }
 

@@ -7,6 +7,8 @@ const MIB: u64 = 1 << 20;
 
 /// Loopback only, because events hold prompts; 4318 is the port of OTLP/HTTP, which agents already know.
 pub const ENDPOINT: &str = "127.0.0.1:4318";
+/// Loopback likewise; 4317 is the port of OTLP/gRPC.
+pub const GRPC_ENDPOINT: &str = "127.0.0.1:4317";
 /// Bytes of one decoded request. The platform's client sends whole batches of events with prompts and outputs.
 pub const MAX_REQUEST_BODY_BYTES: u64 = 64 * MIB;
 /// Connections at once. Each costs a task and its buffers, not a thread; well below the usual limit of 1024 open files.

@@ -62,6 +62,8 @@ pub struct Config {
 pub struct Receivers {
     /// `http`: the platform protocol, events, health and metrics on one listener.
     pub http: HttpReceiver,
+    /// `grpc.endpoint`: OTLP/gRPC, with the bounds and tokens of `http`.
+    pub grpc: Listen,
     /// `metric_kinds`: what a raw metric of this name is, where the rule by name is wrong.
     pub metric_kinds: BTreeMap<String, Instrument>,
 }
@@ -95,6 +97,26 @@ pub struct Endpoint {
     pub host: String,
     /// TCP port.
     pub port: u16,
+}
+
+/// Where to listen, if at all: an [`Endpoint`], or `off`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// Not at all.
+    Off,
+    /// There.
+    At(Endpoint),
+}
+
+impl std::str::FromStr for Listen {
+    type Err = NotAnEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(Self::Off),
+            endpoint => endpoint.parse().map(Self::At),
+        }
+    }
 }
 
 /// The text is not an endpoint.

@@ -34,6 +34,7 @@ receivers:
     auth:
       tokens:
         - { label: team-a, token: "${env:TOKEN}" }
+  grpc: { endpoint: "[::]:4320" }
   metric_kinds: { queue_depth: gauge }
 plugins: { directory: components, discovery: off }
 storage: { directory: /var/lib/mastra-host }
@@ -78,6 +79,10 @@ fn every_key_arrives() {
         (http.max_request_body_bytes, http.max_connections),
         (16 << 20, 99)
     );
+    assert_eq!(
+        config.receivers.grpc,
+        Listen::At("[::]:4320".parse().unwrap())
+    );
     assert_eq!(http.tokens[0].label, "team-a");
     assert_eq!(http.tokens[0].token.expose(), "s3cret");
     assert_eq!(
@@ -98,13 +103,13 @@ fn every_key_arrives() {
     assert_eq!(
         eu.at,
         Position {
-            line: 16,
+            line: 17,
             column: 3
         }
     );
     let wanted = serde_json::json!({"base_url": "https://eu.example", "public_key": "12345", "flush": 3, "tags": ["a", 1, true]});
     assert_eq!(Value::Object(eu.settings.values.clone()), wanted);
-    assert_eq!(eu.settings.positions["public_key"].line, 20);
+    assert_eq!(eu.settings.positions["public_key"].line, 21);
     assert_eq!(
         eu.signals,
         SignalChoice::Only([Signal::Traces, Signal::Scores].into())
@@ -142,6 +147,16 @@ fn every_key_arrives() {
 }
 
 #[test]
+fn grpc_can_be_turned_off() {
+    let config = valid("receivers: {grpc: {endpoint: off}}");
+    assert_eq!(config.receivers.grpc, Listen::Off);
+    let loaded = load("receivers: {grpc: {endpoint: none}}", &environment());
+    let told = loaded.problems[0].to_string();
+    let expected = "receivers.grpc.endpoint: `none` is not an endpoint; write `address:port`, such as `127.0.0.1:4317`, or `off`";
+    assert!(told.ends_with(expected), "{told}");
+}
+
+#[test]
 fn an_empty_file_is_all_defaults() {
     for text in ["", "# nothing\n", "---\n", "{}", "exporters:\n"] {
         let config = valid(text);
@@ -150,6 +165,8 @@ fn an_empty_file_is_all_defaults() {
             defaults::ENDPOINT,
             "{text:?}"
         );
+        let grpc = defaults::GRPC_ENDPOINT.parse().unwrap();
+        assert_eq!(config.receivers.grpc, Listen::At(grpc));
         assert!(config.receivers.http.tokens.is_empty());
         assert!(config.exporters.is_empty());
     }

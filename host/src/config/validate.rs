@@ -15,8 +15,8 @@ use super::units::{show_duration, show_size};
 use super::{
     AcceptedToken, Batch, ClientCertificate, ComponentRef, Compress, Config, Delivery, Discovery,
     Endpoint, ExporterConfig, ExporterHttp, ExporterId, ExporterQueue, HttpReceiver, Limits,
-    OnFull, OnUnknownOutcome, Plugins, Position, QueueStorage, RawSettings, Receivers, Retry,
-    Secret, SendingQueue, SignalChoice, Storage, defaults, id, shape,
+    Listen, OnFull, OnUnknownOutcome, Plugins, Position, QueueStorage, RawSettings, Receivers,
+    Retry, Secret, SendingQueue, SignalChoice, Storage, defaults, id, shape,
 };
 use crate::event::Signal;
 use crate::event::records::Instrument;
@@ -57,9 +57,25 @@ pub(super) fn default_exporter() -> ExporterConfig {
 
 fn receivers(mut section: Section<'_>, queue: &SendingQueue, problems: &Problems) -> Receivers {
     let http = http_receiver(section.child("http"), queue, problems);
+    let grpc = grpc_receiver(section.child("grpc"));
     let metric_kinds = metric_kinds(&section.child("metric_kinds"), problems);
     section.finish();
-    Receivers { http, metric_kinds }
+    Receivers {
+        http,
+        grpc,
+        metric_kinds,
+    }
+}
+
+fn grpc_receiver(mut section: Section<'_>) -> Listen {
+    let fix = "write `address:port`, such as `127.0.0.1:4317`, or `off`";
+    let endpoint = section
+        .parsed("endpoint", "an endpoint", fix)
+        .map(|found: Found<Listen>| found.value);
+    section.finish();
+    endpoint
+        .or_else(|| defaults::GRPC_ENDPOINT.parse().ok())
+        .unwrap_or(Listen::Off)
 }
 
 fn http_receiver(

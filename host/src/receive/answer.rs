@@ -63,21 +63,24 @@ impl RequestError {
     }
 
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
-        match self {
-            Self::Unauthorized => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-            Self::Intake(IntakeError::Full { retry_after }) => {
-                // Whole seconds, rounded up: a sender that comes early is refused again.
-                let seconds = retry_after.as_millis().div_ceil(1000).clamp(1, 3600);
-                Some((
-                    RETRY_AFTER,
-                    HeaderValue::from(u16::try_from(seconds).unwrap_or(3600)),
-                ))
-            }
-            Self::Busy | Self::Intake(IntakeError::Stopping) => {
-                Some((RETRY_AFTER, HeaderValue::from(1_u16)))
-            }
-            _ => None,
+        if let Self::Unauthorized = self {
+            return Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
+        let seconds = HeaderValue::from(self.retry_after()?.as_secs());
+        Some((RETRY_AFTER, seconds))
+    }
+
+    /// When it is worth trying again, if it is: 1 to 3600 whole seconds.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        let seconds = match self {
+            // Rounded up: a sender that comes early is refused again.
+            Self::Intake(IntakeError::Full { retry_after }) => {
+                retry_after.as_millis().div_ceil(1000).clamp(1, 3600)
+            }
+            Self::Busy | Self::Intake(IntakeError::Stopping) => 1,
+            _ => return None,
+        };
+        Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(3600)))
     }
 
     /// Whether the sender may still be sending, and in good faith.

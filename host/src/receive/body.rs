@@ -1,17 +1,18 @@
-//! Reads a request's body: bounded in size, as sent and decoded, and in time. Called by `routes`.
+//! Reads a request's message: bounded in size, as sent and decoded, and in time. Called by `routes`.
 
 use std::io::Read as _;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName};
 use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::RequestError;
+use super::grpc;
 use super::limits::{InflightBytes, Limits, Share};
 
 /// What is set aside at once for a body whose length is known: a promised length alone should not cost memory.
@@ -30,16 +31,51 @@ enum Encoding {
     Zstd,
 }
 
-/// Reads and decodes the body. The share is what it holds of the bytes on their way.
+/// How the message lies in a request's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// It is the body.
+    Http,
+    /// It follows a flag and its length.
+    Grpc,
+}
+
+impl Framing {
+    const fn encoding_header(self) -> HeaderName {
+        match self {
+            Self::Http => CONTENT_ENCODING,
+            Self::Grpc => grpc::ENCODING,
+        }
+    }
+
+    const fn prefix_bytes(self) -> usize {
+        match self {
+            Self::Http => 0,
+            Self::Grpc => grpc::PREFIX_BYTES,
+        }
+    }
+}
+
+/// Reads and decodes the message. The share is what it holds of the bytes on their way.
 pub(super) async fn read(
     body: &mut Body,
     headers: &HeaderMap,
+    framing: Framing,
     limits: &Limits,
     inflight: &InflightBytes,
 ) -> Result<(Bytes, Share), RequestError> {
-    let encoding = encoding(headers)?;
+    let encoding = encoding(headers, &framing.encoding_header())?;
     let mut share = Share::default();
-    let sent = collect(body, promised_length(headers), limits, inflight, &mut share).await?;
+    let limit = limits.max_body_bytes.saturating_add(framing.prefix_bytes());
+    let promised = promised_length(headers);
+    let body = collect(body, promised, limit, limits, inflight, &mut share).await?;
+    let (sent, encoding) = match framing {
+        Framing::Http => (body, encoding),
+        Framing::Grpc => match grpc::message(&body)? {
+            (message, true) => (message, encoding),
+            (message, false) => (message, Encoding::Identity),
+        },
+    };
     match encoding {
         Encoding::Identity => Ok((sent, share)),
         Encoding::Gzip => {
@@ -69,10 +105,10 @@ pub(super) async fn discard(body: &mut Body, limits: &Limits) {
     }
 }
 
-fn encoding(headers: &HeaderMap) -> Result<Encoding, RequestError> {
-    let mut values = headers.get_all(CONTENT_ENCODING).iter();
+fn encoding(headers: &HeaderMap, header: &HeaderName) -> Result<Encoding, RequestError> {
+    let mut values = headers.get_all(header).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
-        return if headers.contains_key(CONTENT_ENCODING) {
+        return if headers.contains_key(header) {
             Err(RequestError::Encoding("several".to_owned()))
         } else {
             Ok(Encoding::Identity)
@@ -96,6 +132,7 @@ fn promised_length(headers: &HeaderMap) -> Option<usize> {
 async fn collect(
     body: &mut Body,
     promised: Option<usize>,
+    limit_bytes: usize,
     limits: &Limits,
     inflight: &InflightBytes,
     share: &mut Share,
@@ -107,7 +144,7 @@ async fn collect(
         idle: limits.body_idle_timeout,
         total: limits.body_timeout,
     };
-    if promised.is_some_and(|length| length > limits.max_body_bytes) {
+    if promised.is_some_and(|length| length > limit_bytes) {
         return Err(too_large());
     }
     let deadline = Instant::now() + limits.body_timeout;
@@ -125,7 +162,7 @@ async fn collect(
             continue;
         };
         let length = collected.len() + data.len();
-        if length > limits.max_body_bytes {
+        if length > limit_bytes {
             return Err(too_large());
         }
         if !inflight.grow(share, length).await {

@@ -27,6 +27,7 @@ mod batch;
 mod body;
 pub mod counts;
 mod events;
+mod grpc;
 pub mod input;
 pub mod limits;
 mod otlp;
@@ -46,7 +47,7 @@ use axum::http::HeaderMap;
 pub use self::batch::{Batch, MAX_REFUSED_KEPT, RefusedItem};
 pub use self::events::read_event;
 pub use self::routes::Receiver;
-pub use self::server::{Closed, serve};
+pub use self::server::{Closed, Transport, serve};
 
 use self::auth::Tokens;
 use self::limits::Limits;

@@ -1,4 +1,4 @@
-//! The paths of the listener and what a request goes through: loop check, token, body, records, queue, dead letters,
+//! The paths of the listeners and what a request goes through: loop check, token, body, records, queue, dead letters,
 //! answer. Called by `server`.
 
 use std::sync::Arc;
@@ -6,24 +6,25 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::EXPECT;
+use axum::http::header::{CONTENT_TYPE, EXPECT};
 use axum::http::{HeaderMap, Method, Request, Response};
 use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
 
 use super::answer::{self, RequestError};
 use super::batch::{Batch, RefusedItem};
+use super::body::Framing;
 use super::counts::Counts;
 use super::limits::{InflightBytes, Share};
 use super::platform::Target;
-use super::{Accepted, Intake, Settings, body, events, otlp, platform};
+use super::{Accepted, Intake, Settings, body, events, grpc, otlp, platform};
 use crate::event::fields::FieldError;
 use crate::event::{EventKind, Source};
 
 /// The receivers of one host: what requests share.
 pub struct Receiver<I> {
-    intake: I,
-    settings: Settings,
+    intake: Arc<I>,
+    settings: Arc<Settings>,
     inflight: InflightBytes,
     counts: Arc<Counts>,
 }
@@ -34,6 +35,7 @@ enum Protocol {
     Events,
     Platform(Target),
     Otlp(otlp::Request, otlp::Encoding),
+    Grpc(otlp::Request),
 }
 
 impl Protocol {
@@ -42,14 +44,14 @@ impl Protocol {
         match self {
             Self::Events => "events",
             Self::Platform(_) => "platform",
-            Self::Otlp(..) => "otlp",
+            Self::Otlp(..) | Self::Grpc(_) => "otlp",
         }
     }
 
     fn project_id(&self) -> Option<&str> {
         match self {
             Self::Platform(target) => target.project_id.as_deref(),
-            Self::Events | Self::Otlp(..) => None,
+            Self::Events | Self::Otlp(..) | Self::Grpc(_) => None,
         }
     }
 
@@ -57,7 +59,14 @@ impl Protocol {
     const fn kind(&self) -> Option<EventKind> {
         match self {
             Self::Platform(target) => Some(target.kind),
-            Self::Events | Self::Otlp(..) => None,
+            Self::Events | Self::Otlp(..) | Self::Grpc(_) => None,
+        }
+    }
+
+    const fn framing(&self) -> Framing {
+        match self {
+            Self::Events | Self::Platform(_) | Self::Otlp(..) => Framing::Http,
+            Self::Grpc(_) => Framing::Grpc,
         }
     }
 
@@ -73,6 +82,10 @@ impl Protocol {
             Self::Otlp(request, encoding) => {
                 otlp::read(body, *request, *encoding, received_at, source).await
             }
+            Self::Grpc(request) => {
+                let encoding = otlp::Encoding::Protobuf;
+                otlp::read(body, *request, encoding, received_at, source).await
+            }
         }
     }
 }
@@ -83,11 +96,32 @@ impl<I: Intake> Receiver<I> {
     pub fn new(intake: I, settings: Settings, counts: Arc<Counts>) -> Self {
         let inflight = InflightBytes::new(&settings.limits);
         Self {
-            intake,
-            settings,
+            intake: Arc::new(intake),
+            settings: Arc::new(settings),
             inflight,
             counts,
         }
+    }
+
+    /// What listens beside it: the same intake, settings and bounds, counted apart.
+    #[must_use]
+    pub fn beside(&self, counts: Arc<Counts>) -> Self {
+        Self {
+            intake: Arc::clone(&self.intake),
+            settings: Arc::clone(&self.settings),
+            inflight: self.inflight.clone(),
+            counts,
+        }
+    }
+
+    /// The methods of OTLP/gRPC.
+    pub fn grpc_router(self) -> Router {
+        Router::new()
+            .route(grpc::TRACES, grpc_method::<I>(otlp::Request::Traces))
+            .route(grpc::LOGS, grpc_method::<I>(otlp::Request::Logs))
+            .route(grpc::METRICS, grpc_method::<I>(otlp::Request::Metrics))
+            .fallback(async || grpc::no_such_method())
+            .with_state(Arc::new(self))
     }
 
     /// The paths of this room. `others` are the routes of other rooms; a path of theirs must not be one of these.
@@ -130,10 +164,16 @@ impl<I: Intake> Receiver<I> {
             Err(error) => {
                 self.counts.refused_request();
                 tracing::debug!(%error, "Request refused.");
-                if error.is_early() && !parts.headers.contains_key(EXPECT) {
+                let leaves_the_rest = match protocol.framing() {
+                    Framing::Http => parts.headers.contains_key(EXPECT),
+                    // The stream ends alone, after the answer.
+                    Framing::Grpc => true,
+                };
+                if error.is_early() && !leaves_the_rest {
                     body::discard(&mut body, &self.settings.limits).await;
                 }
                 match protocol {
+                    Protocol::Grpc(_) => grpc::refused(&error),
                     Protocol::Otlp(_, encoding) => otlp::refused(encoding, &error),
                     Protocol::Events | Protocol::Platform(_) => error.response(),
                 }
@@ -155,8 +195,8 @@ impl<I: Intake> Receiver<I> {
             .tokens
             .check(headers)
             .map_err(|_| RequestError::Unauthorized)?;
-        let (body, share) =
-            body::read(body, headers, &self.settings.limits, &self.inflight).await?;
+        let (framing, limits) = (protocol.framing(), &self.settings.limits);
+        let (body, share) = body::read(body, headers, framing, limits, &self.inflight).await?;
         self.counts.body(body.len());
         let source = Arc::new(Source {
             receiver: protocol.receiver().to_owned(),
@@ -207,6 +247,7 @@ impl<I: Intake> Receiver<I> {
             Protocol::Otlp(request, encoding) => {
                 otlp::taken(request, encoding, &refused, refused_total)
             }
+            Protocol::Grpc(_) => grpc::taken(&refused, refused_total),
             Protocol::Events | Protocol::Platform(_) => {
                 answer::taken(accepted, reports, &refused, refused_total, max_rejected)
             }
@@ -254,6 +295,18 @@ fn otlp_path<I: Intake>(kind: otlp::Request) -> MethodRouter<Arc<Receiver<I>>> {
                         .await
                 }
                 Err(media_type) => RequestError::ContentType(media_type).response(),
+            }
+        },
+    )
+}
+
+fn grpc_method<I: Intake>(kind: otlp::Request) -> MethodRouter<Arc<Receiver<I>>> {
+    post(
+        async move |State(receiver): State<Arc<Receiver<I>>>, request: Request<Body>| {
+            if grpc::is_spoken(request.headers().get(CONTENT_TYPE)) {
+                receiver.receive(request, Protocol::Grpc(kind)).await
+            } else {
+                grpc::not_spoken()
             }
         },
     )

@@ -1,14 +1,17 @@
-//! Serves the paths on one listener: bounded connections, a deadline for headers, a graceful end. Called by the
-//! commands that run the host.
+//! Serves the paths on a listener: bounded connections, a deadline for headers, a graceful end. Called by the commands
+//! that run the host.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,8 +23,24 @@ use super::limits::Limits;
 /// Headers of one request, as bytes on the wire.
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
+/// Requests at once on a connection of HTTP/2; RFC 9113 recommends at least so many.
+const MAX_STREAMS: u32 = 100;
+
+/// How often an HTTP/2 peer is asked whether it is still there, and how long it may take to answer.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Pause after a failed accept: out of file descriptors, mostly, which only time mends.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a listener's connections speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP/1.1
+    Http1,
+    /// HTTP/2 from the first byte, as gRPC does.
+    Http2,
+}
 
 /// How serving ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +53,7 @@ pub struct Closed {
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    transport: Transport,
     limits: &Limits,
     shutdown: impl Future<Output = ()>,
 ) -> Closed {
@@ -49,7 +69,8 @@ pub async fn serve(
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => report(ended),
             Some((stream, slot)) = accept(&listener, &slots) => {
-                connections.spawn(serve_connection(stream, slot, router.clone(), limits.header_timeout, stopping.clone()));
+                let (router, stopping) = (router.clone(), stopping.clone());
+                connections.spawn(serve_connection(stream, slot, router, transport, limits.header_timeout, stopping));
             }
         }
     }
@@ -88,6 +109,7 @@ async fn serve_connection(
     stream: TcpStream,
     slot: OwnedSemaphorePermit,
     router: Router,
+    transport: Transport,
     header_timeout: Duration,
     stopping: CancellationToken,
 ) {
@@ -95,24 +117,92 @@ async fn serve_connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "Connection has no nodelay.");
     }
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
-        .max_header_size(MAX_HEADER_BYTES);
-    let mut connection =
-        pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+    let stream = TokioIo::new(stream);
+    let ended = match transport {
+        Transport::Http1 => serve_http1(stream, router, header_timeout, &stopping).await,
+        Transport::Http2 => serve_http2(stream, router, header_timeout, &stopping).await,
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "Connection ended early.");
     }
     drop(slot);
+}
+
+async fn serve_http1(
+    stream: TokioIo<TcpStream>,
+    router: Router,
+    header_timeout: Duration,
+    stopping: &CancellationToken,
+) -> hyper::Result<()> {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_header_size(MAX_HEADER_BYTES);
+    let connection = builder.serve_connection(stream, TowerToHyperService::new(router));
+    let leave = stopping.cancelled();
+    finish(connection, leave, |connection| {
+        connection.graceful_shutdown()
+    })
+    .await
+}
+
+/// A connection that brings no request at all is let go like one of a host that stops; later the pings tell whether
+/// somebody is there.
+async fn serve_http2(
+    stream: TokioIo<TcpStream>,
+    router: Router,
+    header_timeout: Duration,
+    stopping: &CancellationToken,
+) -> hyper::Result<()> {
+    let used = CancellationToken::new();
+    let service = TowerToHyperService::new(router);
+    let noticed = service_fn(|request: Request<Incoming>| {
+        used.cancel();
+        service.call(request)
+    });
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
+        .max_concurrent_streams(MAX_STREAMS)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let silent = async {
+        if tokio::time::timeout(header_timeout, used.cancelled())
+            .await
+            .is_ok()
+        {
+            std::future::pending::<()>().await;
+        }
+    };
+    let leave = async {
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            () = silent => {}
+        }
+    };
+    let connection = builder.serve_connection(stream, noticed);
+    finish(connection, leave, |connection| {
+        connection.graceful_shutdown()
+    })
+    .await
+}
+
+/// Drives a connection to its end, which `leave` brings near.
+async fn finish<C: Future<Output = hyper::Result<()>>>(
+    connection: C,
+    leave: impl Future<Output = ()>,
+    begin_end: impl FnOnce(Pin<&mut C>),
+) -> hyper::Result<()> {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = leave => {
+            begin_end(connection.as_mut());
+            connection.await
+        }
+    }
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

@@ -17,7 +17,6 @@ pub(crate) mod secrets;
 mod store;
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -27,6 +26,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::select::Planned;
@@ -42,7 +42,7 @@ use crate::queue::{CursorOptions, OnFull, Queue as _, QueueError, StartAt};
 use crate::receive::auth::Tokens;
 use crate::receive::counts::Counts;
 use crate::receive::limits::Limits;
-use crate::receive::{self, Receiver};
+use crate::receive::{self, Receiver, Transport};
 use crate::route::Route;
 
 pub use exporter::StartError;
@@ -75,7 +75,7 @@ pub struct Host {
     pools: Arc<Pools>,
     exporters: exporter::Shared,
     refused: Arc<Refused>,
-    counts: Arc<Counts>,
+    counts: TransportCounts,
     appends: Arc<Appends>,
     statuses: Statuses,
     reloads: Arc<Reloads>,
@@ -84,11 +84,58 @@ pub struct Host {
     started: Instant,
 }
 
+/// What receivers count, by transport.
+#[derive(Clone, Default)]
+struct TransportCounts {
+    http: Arc<Counts>,
+    grpc: Arc<Counts>,
+}
+
+/// Where a host listens; nowhere when it only reads an input.
+pub struct Listeners {
+    /// HTTP/1.1: every receiver but gRPC, health and metrics.
+    pub http: Option<TcpListener>,
+    /// OTLP/gRPC.
+    pub grpc: Option<TcpListener>,
+}
+
+/// Where [`Listeners`] are.
+pub struct Addresses {
+    /// HTTP/1.1
+    pub http: Option<SocketAddr>,
+    /// OTLP/gRPC
+    pub grpc: Option<SocketAddr>,
+}
+
+impl Listeners {
+    /// Their addresses, with the ports that the system chose.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn addresses(&self) -> std::io::Result<Addresses> {
+        let of = |listener: &Option<TcpListener>| {
+            listener.as_ref().map(TcpListener::local_addr).transpose()
+        };
+        Ok(Addresses {
+            http: of(&self.http)?,
+            grpc: of(&self.grpc)?,
+        })
+    }
+}
+
+impl Addresses {
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> Vec<SocketAddr> {
+        self.http.into_iter().chain(self.grpc).collect()
+    }
+}
+
 /// By exporter id; grows when a component has been compiled.
 type Pools = RwLock<BTreeMap<String, Pool>>;
 
 impl Host {
-    /// Starts the planned exporters. `own_listener` is where the receiver will listen, so that no exporter sends there.
+    /// Starts the planned exporters. `own_listeners` are where the receivers will listen, so that no exporter sends there.
     ///
     /// # Errors
     /// Every exporter that cannot start, by id.
@@ -96,12 +143,12 @@ impl Host {
         config: &Config,
         queue: AnyQueue,
         exporters: Exporters,
-        own_listener: Option<SocketAddr>,
+        own_listeners: Vec<SocketAddr>,
     ) -> Result<Self, Vec<(ExporterId, StartError)>> {
         let shared = exporter::Shared {
             queue: queue.clone(),
             hops: Arc::new(HopTrail::default()),
-            own_listeners: own_listener.into_iter().collect(),
+            own_listeners,
             instruments: Arc::new(exporter::instruments(config)),
             store: store::LocalStore::new(&config.storage),
         };
@@ -130,7 +177,7 @@ impl Host {
             pools: Arc::new(RwLock::new(pools)),
             exporters: shared,
             refused,
-            counts: Arc::new(Counts::default()),
+            counts: TransportCounts::default(),
             appends: Arc::default(),
             reloads: Arc::default(),
             running: std::sync::Mutex::new(running),
@@ -182,12 +229,12 @@ impl Host {
         failures
     }
 
-    /// Serves the receivers on a listener until `shutdown` is ready and open requests are done.
+    /// Serves the receivers until `stop` and until open requests are done.
     pub async fn serve(
         &self,
-        listener: TcpListener,
+        listeners: Listeners,
         config: &HttpReceiver,
-        shutdown: impl Future<Output = ()>,
+        stop: &CancellationToken,
     ) {
         let limits = Limits {
             max_body_bytes: usize::try_from(config.max_request_body_bytes).unwrap_or(usize::MAX),
@@ -195,6 +242,35 @@ impl Host {
             drain_timeout: REQUEST_GRACE,
             ..Limits::default()
         };
+        let receiver = self.receiver(&limits, config);
+        let grpc = receiver.beside(Arc::clone(&self.counts.grpc)).grpc_router();
+        let http = receiver.router(exporter_pages::router(Arc::clone(&self.pools)));
+        let served = [
+            (listeners.http, http, Transport::Http1),
+            (listeners.grpc, grpc, Transport::Http2),
+        ];
+        let [http, grpc] = served.map(|(listener, router, transport)| {
+            let limits = &limits;
+            async move {
+                let Some(listener) = listener else {
+                    stop.cancelled().await;
+                    return 0;
+                };
+                let shutdown = stop.cancelled();
+                let closed = receive::serve(listener, router, transport, limits, shutdown).await;
+                closed.cut
+            }
+        });
+        let (http, grpc) = tokio::join!(http, grpc);
+        if http + grpc > 0 {
+            warn!(
+                connections = http + grpc,
+                "Connections were cut: they were not done in time."
+            );
+        }
+    }
+
+    fn receiver(&self, limits: &Limits, config: &HttpReceiver) -> Receiver<QueueIntake> {
         let tokens = config
             .tokens
             .iter()
@@ -204,7 +280,7 @@ impl Host {
             self.queue.clone(),
             self.statuses.clone(),
             Arc::clone(&self.pools),
-            Arc::clone(&self.counts),
+            self.counts.clone(),
             Arc::clone(&self.appends),
             Arc::clone(&self.reloads),
         );
@@ -216,15 +292,7 @@ impl Host {
             is_loop: Arc::new(move |headers: &HeaderMap| is_loop(&hops, headers)),
             clock: receive::system_clock,
         };
-        let receiver = Receiver::new(self.intake(), settings, Arc::clone(&self.counts));
-        let router = receiver.router(exporter_pages::router(Arc::clone(&self.pools)));
-        let closed = receive::serve(listener, router, &limits, shutdown).await;
-        if closed.cut > 0 {
-            warn!(
-                connections = closed.cut,
-                "Connections were cut: they were not done in time."
-            );
-        }
+        Receiver::new(self.intake(), settings, Arc::clone(&self.counts.http))
     }
 
     /// What receivers and readers hand events to.

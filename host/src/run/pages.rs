@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::intake::Appends;
 use super::reload::Reloads;
-use super::{Pools, report};
+use super::{Pools, TransportCounts, report};
 use crate::deliver::Statuses;
 use crate::deliver::status::{State, Status};
 use crate::event::Signal;
@@ -31,7 +31,7 @@ pub(super) struct Pages {
     queue: AnyQueue,
     statuses: Statuses,
     pools: Arc<Pools>,
-    counts: Arc<Counts>,
+    counts: TransportCounts,
     appends: Arc<Appends>,
     reloads: Arc<Reloads>,
     start_time_seconds: f64,
@@ -42,7 +42,7 @@ impl Pages {
         queue: AnyQueue,
         statuses: Statuses,
         pools: Arc<Pools>,
-        counts: Arc<Counts>,
+        counts: TransportCounts,
         appends: Arc<Appends>,
         reloads: Arc<Reloads>,
     ) -> Self {
@@ -115,7 +115,9 @@ impl PageSource for Pages {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             start_time_seconds: self.start_time_seconds,
             reloads: self.reloads.figures(),
-            receivers: [("http".to_owned(), receiver(&self.counts))].into(),
+            receivers: [("http", &self.counts.http), ("grpc", &self.counts.grpc)]
+                .map(|(transport, counts)| (transport.to_owned(), receiver(counts)))
+                .into(),
             queue_bytes: queue.used_bytes,
             queue_capacity_bytes: queue.capacity_bytes,
             exporters: exporters(&queue, &statuses),

@@ -62,6 +62,8 @@ impl Subject {
             "json",
             "--listen",
             "127.0.0.1:0",
+            "--listen-grpc",
+            "off",
             "--data-dir",
         ]);
         command.arg(home.join("data"));

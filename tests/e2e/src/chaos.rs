@@ -196,7 +196,7 @@ async fn life(
     steady: &Backend,
     troubled: &Backend,
 ) -> anyhow::Result<()> {
-    let command = host(data, steady, troubled)?.args(["--listen", "127.0.0.1:0"]);
+    let command = host(data, steady, troubled)?.on_free_ports();
     if let Point::InStart(time) = point {
         return command.kill_after(time).await;
     }
@@ -253,7 +253,7 @@ async fn settle(
         .map(|number| span_id(number + 1))
         .collect();
     let last = host(data, steady, troubled)?
-        .args(["--listen", "127.0.0.1:0"])
+        .on_free_ports()
         .start_bare()
         .await?;
     for backend in [steady, troubled] {

@@ -178,9 +178,14 @@ async fn the_hosts_own_listener_is_no_target() -> anyhow::Result<()> {
     let port = Backend::start(RecordEverything).await?.address().port();
     let address = format!("127.0.0.1:{port}");
     let config = Config::new().langfuse("langfuse", &format!("http://{address}"))?;
-    let finished = run(&config)?.args(["--listen", &address]).finish().await?;
-    finished.expect_code(2)?;
-    assert!(finished.stderr.contains(&address), "{}", finished.stderr);
+    for listeners in [
+        ["--listen", &address, "--listen-grpc", "127.0.0.1:0"],
+        ["--listen", "127.0.0.1:0", "--listen-grpc", &address],
+    ] {
+        let finished = run(&config)?.args(listeners).finish().await?;
+        finished.expect_code(2)?;
+        assert!(finished.stderr.contains(&address), "{}", finished.stderr);
+    }
     Ok(())
 }
 

@@ -101,3 +101,80 @@ async fn wrong_requests_get_the_status_of_the_specification() -> anyhow::Result<
     );
     host.terminate().await?.expect_code(0)
 }
+
+#[tokio::test]
+async fn wrong_ids_are_refused_one_by_one_and_far_times_are_kept() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("events.ndjson");
+    let host = run(&Config::new().json("json", &file)?)?.start().await?;
+    let with = |id: u64, key: &str, value: Value| {
+        let mut span = span(id, "x");
+        span[key] = value;
+        span
+    };
+    let spans = [
+        with(1, "traceId", json!("0a".repeat(15))),
+        with(2, "traceId", json!("00".repeat(16))),
+        with(3, "spanId", json!("0b".repeat(9))),
+        with(4, "parentSpanId", json!("0c")),
+        // The last moment that a time of 64 bits can say, and an end before the beginning.
+        with(5, "startTimeUnixNano", json!(u64::MAX.to_string())),
+        with(6, "endTimeUnixNano", json!("1")),
+    ];
+    let reply = host.send(post("/v1/traces", traces(&spans))).await?;
+    let answer: Value = serde_json::from_slice(&reply.body)?;
+    assert_eq!(
+        (reply.status, &answer["partialSuccess"]["rejectedSpans"]),
+        (200, &json!("4"))
+    );
+    let told = answer["partialSuccess"]["errorMessage"]
+        .as_str()
+        .context("no message")?;
+    assert!(
+        told.contains("traceId: must have 16 bytes, has 15; 3 more"),
+        "{told}"
+    );
+    // What is no time at all leaves nothing to read.
+    for time in [
+        json!("-1"),
+        json!(1e30),
+        json!("99999999999999999999999"),
+        json!("soon"),
+    ] {
+        let body = traces(&[with(7, "startTimeUnixNano", time.clone())]);
+        let reply = host.send(post("/v1/traces", body)).await?;
+        assert_eq!(reply.status, 400, "{time}");
+    }
+    host.terminate().await?.expect_code(0)?;
+    assert_eq!(lines(&file)?.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_over_64_mib_is_too_large_however_it_is_packed() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let config = Config::new().json("json", &dir.path().join("events.ndjson"))?;
+    let host = run(&config)?.start().await?;
+    let blanks = Outgoing::post(
+        "/v1/traces",
+        "application/x-protobuf",
+        vec![0; (64 << 20) + 1],
+    );
+    let zstd = zstd::encode_all(&blanks.body[..], 1)?;
+    let zstd = Outgoing::post("/v1/traces", "application/x-protobuf", zstd)
+        .header("content-encoding", "zstd");
+    for bomb in [blanks.clone().gzip()?, zstd] {
+        assert_eq!(host.send(bomb).await?.status, 413);
+    }
+    // The host may close the connection before it has read all: either way the request is refused.
+    if let Ok(reply) = host.send(blanks).await {
+        assert_eq!(reply.status, 413);
+    }
+    assert_eq!(
+        host.send(post("/v1/traces", traces(&[span(1, "x")])))
+            .await?
+            .status,
+        200
+    );
+    host.terminate().await?.expect_code(0)
+}

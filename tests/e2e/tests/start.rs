@@ -58,6 +58,7 @@ async fn a_host_that_cannot_be_resolved_does_not_stop_the_start() -> anyhow::Res
     let host = run(&config)?
         .arg("--data-dir")
         .arg(data.path())
+        .on_free_ports()
         .start_bare()
         .await?;
     let reply = host.send_events(ndjson(&bench_spans(3, 1_300))).await?;

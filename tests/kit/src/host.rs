@@ -164,6 +164,13 @@ impl HostCommand {
         self
     }
 
+    /// Listens on ports of 127.0.0.1 that the system chooses.
+    #[must_use]
+    pub fn on_free_ports(self) -> Self {
+        let any = "127.0.0.1:0";
+        self.args(["--listen", any, "--listen-grpc", any])
+    }
+
     /// Runs to the end.
     ///
     /// # Errors
@@ -172,12 +179,12 @@ impl HostCommand {
         self.spawn()?.ended().await
     }
 
-    /// Starts with `--listen 127.0.0.1:0` and waits until it listens and is ready.
+    /// Starts on free ports and waits until it listens and is ready.
     ///
     /// # Errors
     /// When it ends instead, or says nothing for [`DEADLINE`]; the message has its log.
     pub async fn start(self) -> anyhow::Result<RunningHost> {
-        let host = self.args(["--listen", "127.0.0.1:0"]).start_bare().await?;
+        let host = self.on_free_ports().start_bare().await?;
         host.ready().await?;
         Ok(host)
     }
@@ -367,6 +374,19 @@ impl Process {
     }
 }
 
+/// What the host names after its first address: `... and 127.0.0.1:PORT (OTLP/gRPC)` or
+/// `"listening_grpc":"127.0.0.1:PORT"`.
+fn grpc_address(said: &str) -> Option<SocketAddr> {
+    let address = match said.split_once(" (OTLP/gRPC)") {
+        Some((before, _)) => before.rsplit(' ').next()?,
+        None => {
+            let (_, rest) = said.split_once("\"listening_grpc\":\"")?;
+            rest.split('"').next()?
+        }
+    };
+    address.parse().ok()
+}
+
 /// The address in `listening on http://127.0.0.1:PORT` or in `{"listening":"127.0.0.1:PORT"}`.
 fn address(line: &str) -> Option<SocketAddr> {
     let rest = match line.split_once("listening on http://") {
@@ -390,6 +410,12 @@ impl RunningHost {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for OTLP/gRPC; `None` when it does not.
+    #[must_use]
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        grpc_address(&self.stdout()).or_else(|| grpc_address(&self.stderr()))
     }
 
     /// Its log so far.

@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 
+use super::flattened::Flattened;
 use super::scan::members;
 use crate::event::fields::{as_count, as_number, as_text, present};
 use crate::event::records::{
@@ -46,6 +47,8 @@ struct Found<'a> {
     span_type: Option<(u8, &'a str)>,
     input: Option<(u8, Json<'a>)>,
     output: Option<(u8, Json<'a>)>,
+    input_messages: Flattened<'a>,
+    output_messages: Flattened<'a>,
     entity_name: Option<Text<'a>>,
     entity_id: Option<Text<'a>>,
     user: Option<&'a str>,
@@ -104,6 +107,10 @@ impl<'a> Found<'a> {
             _ => {
                 if let Some(parameter) = name.strip_prefix("request.") {
                     self.parameter(parameter, raw);
+                } else if let Some(path) = name.strip_prefix("prompt.") {
+                    self.input_messages.take(path, raw);
+                } else if let Some(path) = name.strip_prefix("completion.") {
+                    self.output_messages.take(path, raw);
                 }
             }
         }
@@ -129,7 +136,13 @@ impl<'a> Found<'a> {
                 fill(&mut self.usage.output_reasoning, as_count(raw));
             }
             "cost.total" => fill(&mut self.cost.estimated_cost, as_number(raw)),
-            _ => {}
+            _ => {
+                if let Some(path) = name.strip_prefix("input_messages.") {
+                    self.input_messages.take(path, raw);
+                } else if let Some(path) = name.strip_prefix("output_messages.") {
+                    self.output_messages.take(path, raw);
+                }
+            }
         }
     }
 
@@ -220,6 +233,12 @@ impl<'a> Found<'a> {
         }
         fill(&mut span.input, self.input.map(|(_, json)| json));
         fill(&mut span.output, self.output.map(|(_, json)| json));
+        if span.input.is_none() {
+            span.input = self.input_messages.into_json();
+        }
+        if span.output.is_none() {
+            span.output = self.output_messages.into_json();
+        }
         fill(&mut span.entity.entity_name, self.entity_name);
         fill(&mut span.entity.entity_id, self.entity_id);
         fill(&mut span.tags, self.tags);
@@ -420,6 +439,22 @@ mod tests {
             // What was recognised stays where it was.
             assert_eq!(span.attributes.as_deref(), Some(attributes));
         }
+    }
+
+    #[test]
+    fn messages_that_are_spread_over_attributes_fill_in_where_nothing_else_does() {
+        let open_inference = r#"{"llm.input_messages.0.message.role":"user","llm.input_messages.0.message.content":"hi",
+            "llm.output_messages.0.message.content":"hello"}"#;
+        let open_llmetry = r#"{"gen_ai.prompt.0.role":"user","gen_ai.prompt.0.content":"hi","gen_ai.completion.0.content":"hello"}"#;
+        for attributes in [open_inference, open_llmetry] {
+            let span = span(attributes, "{}");
+            let input = span.input.as_deref();
+            assert_eq!(input, Some(r#"[{"content":"hi","role":"user"}]"#));
+            assert_eq!(span.output.as_deref(), Some(r#"[{"content":"hello"}]"#));
+            assert_eq!(span.attributes.as_deref(), Some(attributes));
+        }
+        let both = r#"{"gen_ai.prompt.0.content":"hi","input.value":"whole"}"#;
+        assert_eq!(span(both, "{}").input.as_deref(), Some("\"whole\""));
     }
 
     #[test]

@@ -55,6 +55,7 @@
 
 mod context;
 mod conventions;
+mod flattened;
 mod log;
 mod metric;
 mod opinion;

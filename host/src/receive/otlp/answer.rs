@@ -4,7 +4,7 @@
 use axum::body::Body;
 use axum::http::Response;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
-use prost::Message as _;
+use prost::Message;
 use serde_json::json;
 
 use super::messages::{ExportResponse, PartialSuccess, RpcStatus};
@@ -22,14 +22,9 @@ impl Request {
     }
 }
 
-/// The 200 of a request that was read.
-pub(in crate::receive) fn taken(
-    request: Request,
-    encoding: Encoding,
-    refused: &[RefusedItem],
-    refused_total: u64,
-) -> Response<Body> {
-    let message = refused.first().map(|item| {
+/// What was rejected, in words; `None` when nothing was.
+fn told(refused: &[RefusedItem], refused_total: u64) -> Option<String> {
+    refused.first().map(|item| {
         let field = match item.field.as_str() {
             "" => String::new(),
             field => format!(", field {field}"),
@@ -39,17 +34,29 @@ pub(in crate::receive) fn taken(
             total => format!("; {} more", total - 1),
         };
         format!("item {}{field}: {}{more}", item.index, item.reason)
+    })
+}
+
+/// The answer to a request that was read, in protobuf.
+pub(in crate::receive) fn response(refused: &[RefusedItem], refused_total: u64) -> impl Message {
+    let partial_success = told(refused, refused_total).map(|error_message| PartialSuccess {
+        rejected: i64::try_from(refused_total).unwrap_or(i64::MAX),
+        error_message,
     });
+    ExportResponse { partial_success }
+}
+
+/// The 200 of a request that was read.
+pub(in crate::receive) fn taken(
+    request: Request,
+    encoding: Encoding,
+    refused: &[RefusedItem],
+    refused_total: u64,
+) -> Response<Body> {
     let body = match encoding {
-        Encoding::Protobuf => {
-            let partial_success = message.map(|error_message| PartialSuccess {
-                rejected: i64::try_from(refused_total).unwrap_or(i64::MAX),
-                error_message,
-            });
-            ExportResponse { partial_success }.encode_to_vec()
-        }
+        Encoding::Protobuf => response(refused, refused_total).encode_to_vec(),
         Encoding::Json => {
-            let answer = match message {
+            let answer = match told(refused, refused_total) {
                 Some(message) => json!({"partialSuccess": {
                     request.rejected_field(): refused_total.to_string(), "errorMessage": message,
                 }}),
@@ -65,7 +72,11 @@ pub(in crate::receive) fn taken(
 pub(in crate::receive) fn refused(encoding: Encoding, error: &RequestError) -> Response<Body> {
     let message = error.to_string();
     let body = match encoding {
-        Encoding::Protobuf => RpcStatus { code: 0, message }.encode_to_vec(),
+        Encoding::Protobuf => RpcStatus {
+            message,
+            ..RpcStatus::default()
+        }
+        .encode_to_vec(),
         Encoding::Json => json!({ "message": message }).to_string().into_bytes(),
     };
     with_body(error.response(), encoding, body)

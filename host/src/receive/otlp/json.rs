@@ -4,9 +4,40 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::forward_to_deserialize_any;
 
 use super::messages::{AnyKind, AnyValue, ArrayValue, KeyValueList};
+
+/// Reads a message from an object alone: what serde derives would take its fields from an array, too.
+pub(super) struct ObjectOnly<D>(pub(super) D);
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for ObjectOnly<D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(OnlyMembers(visitor))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+struct OnlyMembers<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for OnlyMembers<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<V::Value, A::Error> {
+        self.0.visit_map(members)
+    }
+}
 
 /// A text; null is empty.
 pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
@@ -128,7 +159,7 @@ struct AnyFields {
 
 impl<'de> Deserialize<'de> for AnyValue {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let fields = AnyFields::deserialize(from)?;
+        let fields = AnyFields::deserialize(ObjectOnly(from))?;
         let value = if let Some(text) = fields.string_value {
             Some(AnyKind::Text(Bytes::from(text)))
         } else if let Some(boolean) = fields.bool_value {

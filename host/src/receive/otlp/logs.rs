@@ -47,34 +47,38 @@ fn event(
 ) -> Result<Vec<u8>, FieldError> {
     let body = record.body.as_ref();
     let message = match body.and_then(|body| body.value.as_ref()) {
-        Some(AnyKind::Text(text)) => Some(write::utf8("body", text)?),
+        // An empty text is told from no body: it stands in `otel.body`.
+        Some(AnyKind::Text(text)) if !text.is_empty() => Some(write::utf8("body", text)?),
         _ => None,
     };
-    let mut event = Object::default();
-    event.text("level", level(record));
-    event.text("message", message.unwrap_or_default());
-    ids(&mut event, record)?;
-    let mut otel = Object::default();
-    otel.count("severityNumber", severity(record));
-    otel.utf8_if("severityText", &record.severity_text)?;
-    if let (None, Some(body)) = (message, body) {
-        write::value(otel.key("body"), body, 0).map_err(|error| error.within("body"))?;
-    }
-    otel.utf8_if("eventName", &record.event_name)?;
-    if record.observed_time_unix_nano != 0 {
-        otel.time("observedTime", record.observed_time_unix_nano);
-    }
-    otel.count("flags", record.flags);
-    otel.attributes("attributes", &record.attributes)?;
-    otel.count("droppedAttributesCount", record.dropped_attributes_count);
-    otel.raw_if("scope", scope);
-    event.raw("otel", &otel.finish());
-    event.raw_if("resource", resource);
-    identity.complete(&mut event, "logId", time(record));
-    Ok(event.finish())
+    write::object(|event| {
+        event.text("level", level(record));
+        event.text("message", message.unwrap_or_default());
+        ids(event, record)?;
+        event.object("otel", |otel| {
+            otel.count("severityNumber", severity(record));
+            otel.utf8_if("severityText", &record.severity_text)?;
+            if let (None, Some(body)) = (message, body) {
+                let written = write::value(otel.key("body"), body, 0);
+                written.map_err(|error| error.within("body"))?;
+            }
+            otel.utf8_if("eventName", &record.event_name)?;
+            if record.observed_time_unix_nano != 0 {
+                otel.time("observedTime", record.observed_time_unix_nano);
+            }
+            otel.count("flags", record.flags);
+            otel.attributes("attributes", &record.attributes)?;
+            otel.count("droppedAttributesCount", record.dropped_attributes_count);
+            otel.raw_if("scope", scope);
+            Ok(())
+        })?;
+        event.raw_if("resource", resource);
+        identity.complete(event, "logId", time(record));
+        Ok(())
+    })
 }
 
-fn ids(event: &mut Object, record: &LogRecord) -> Result<(), FieldError> {
+fn ids(event: &mut Object<'_>, record: &LogRecord) -> Result<(), FieldError> {
     if let Some(id) = optional_trace_id("traceId", &record.trace_id)? {
         event.text("traceId", &id);
     }
@@ -140,38 +144,39 @@ impl<'m> Evaluation<'m> {
     ) -> Result<Vec<u8>, FieldError> {
         let attributes = &record.attributes;
         let text = |key| text_of(attributes, key);
-        let mut event = Object::default();
-        ids(&mut event, record)?;
-        event.utf8("scorerId", text("mastra.scorer.id").unwrap_or(self.name))?;
-        event.utf8("scorerName", self.name)?;
-        event.double("score", self.value);
-        for (name, key) in [
-            ("reason", "gen_ai.evaluation.explanation"),
-            ("scorerVersion", "mastra.scorer.version"),
-            ("scoreSource", "mastra.score.source"),
-            ("scoreTraceId", "mastra.score.trace_id"),
-            ("experimentId", "mastra.experiment.id"),
-            ("targetEntityType", "mastra.target.entity_type"),
-        ] {
-            if let Some(text) = text(key) {
-                event.utf8(name, text)?;
+        write::object(|event| {
+            ids(event, record)?;
+            event.utf8("scorerId", text("mastra.scorer.id").unwrap_or(self.name))?;
+            event.utf8("scorerName", self.name)?;
+            event.double("score", self.value);
+            for (name, key) in [
+                ("reason", "gen_ai.evaluation.explanation"),
+                ("scorerVersion", "mastra.scorer.version"),
+                ("scoreSource", "mastra.score.source"),
+                ("scoreTraceId", "mastra.score.trace_id"),
+                ("experimentId", "mastra.experiment.id"),
+                ("targetEntityType", "mastra.target.entity_type"),
+            ] {
+                if let Some(text) = text(key) {
+                    event.utf8(name, text)?;
+                }
             }
-        }
-        let others: Vec<KeyValue> = attributes
-            .iter()
-            .filter(|attribute| !is_named(&attribute.key))
-            .cloned()
-            .collect();
-        event.attributes("metadata", &others)?;
-        event.raw_if("resource", resource);
-        match text("mastra.score.id").filter(|own| !own.is_empty()) {
-            Some(own) => {
-                event.utf8("scoreId", own)?;
-                identity.set_time(&mut event, time(record));
+            let others: Vec<KeyValue> = attributes
+                .iter()
+                .filter(|attribute| !is_named(&attribute.key))
+                .cloned()
+                .collect();
+            event.attributes("metadata", &others)?;
+            event.raw_if("resource", resource);
+            match text("mastra.score.id").filter(|own| !own.is_empty()) {
+                Some(own) => {
+                    event.utf8("scoreId", own)?;
+                    identity.set_time(event, time(record));
+                }
+                None => identity.complete(event, "scoreId", time(record)),
             }
-            None => identity.complete(&mut event, "scoreId", time(record)),
-        }
-        Ok(event.finish())
+            Ok(())
+        })
     }
 }
 

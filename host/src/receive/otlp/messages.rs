@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use prost::{Message, Oneof};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::json;
 
@@ -14,8 +14,15 @@ macro_rules! message {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, PartialEq, Message, Deserialize)]
-        #[serde(rename_all = "camelCase", default)]
+        #[serde(rename_all = "camelCase", default, remote = "Self")]
         pub(super) struct $name { $($(#[$field_meta])* pub(super) $field: $type),* }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                // What serde derives, under the name that `remote` gives it.
+                Self::deserialize(json::ObjectOnly(from))
+            }
+        }
     };
 }
 
@@ -291,9 +298,34 @@ pub(super) struct PartialSuccess {
 
 /// `google.rpc.Status`
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct RpcStatus {
+pub(in crate::receive) struct RpcStatus {
     #[prost(int32, tag = "1")]
-    pub(super) code: i32,
+    pub(in crate::receive) code: i32,
     #[prost(string, tag = "2")]
-    pub(super) message: String,
+    pub(in crate::receive) message: String,
+    #[prost(message, repeated, tag = "3")]
+    pub(in crate::receive) details: Vec<ProtoAny>,
+}
+
+/// `google.protobuf.Any`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::receive) struct ProtoAny {
+    #[prost(string, tag = "1")]
+    pub(in crate::receive) type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(in crate::receive) value: Vec<u8>,
+}
+
+/// `google.rpc.RetryInfo`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::receive) struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::receive) retry_delay: Option<ProtoDuration>,
+}
+
+/// `google.protobuf.Duration`, whole seconds.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::receive) struct ProtoDuration {
+    #[prost(int64, tag = "1")]
+    pub(in crate::receive) seconds: i64,
 }

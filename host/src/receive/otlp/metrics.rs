@@ -60,39 +60,38 @@ fn points(context: &Context<'_>, items: &mut Items<'_>) {
     let metric = context.metric;
     if let Some(gauge) = &metric.gauge {
         for point in &gauge.data_points {
-            context.add(items, point, &head!(point, &point.exemplars), || {
-                let mut value = Object::default();
+            context.add(items, point, &head!(point, &point.exemplars), |value| {
                 value.text("type", "gauge");
-                number(&mut value, point)?;
-                Ok(value)
+                number(value, point)
             });
         }
     } else if let Some(sum) = &metric.sum {
         for point in &sum.data_points {
-            context.add(items, point, &head!(point, &point.exemplars), || {
-                let mut value = Object::default();
+            context.add(items, point, &head!(point, &point.exemplars), |value| {
                 value.text("type", "sum");
-                number(&mut value, point)?;
+                number(value, point)?;
                 value.text("temporality", temporality(sum.aggregation_temporality));
                 value.boolean("isMonotonic", sum.is_monotonic);
-                Ok(value)
+                Ok(())
             });
         }
     } else if let Some(histogram) = &metric.histogram {
         for point in &histogram.data_points {
-            context.add(items, point, &head!(point, &point.exemplars), || {
-                self::histogram(point, histogram.aggregation_temporality)
+            context.add(items, point, &head!(point, &point.exemplars), |value| {
+                self::histogram(value, point, histogram.aggregation_temporality)
             });
         }
     } else if let Some(histogram) = &metric.exponential_histogram {
         for point in &histogram.data_points {
-            context.add(items, point, &head!(point, &point.exemplars), || {
-                exponential_histogram(point, histogram.aggregation_temporality)
+            context.add(items, point, &head!(point, &point.exemplars), |value| {
+                exponential_histogram(value, point, histogram.aggregation_temporality)
             });
         }
     } else if let Some(summary) = &metric.summary {
         for point in &summary.data_points {
-            context.add(items, point, &head!(point, &[]), || self::summary(point));
+            context.add(items, point, &head!(point, &[]), |value| {
+                self::summary(value, point)
+            });
         }
     }
 }
@@ -103,12 +102,11 @@ impl Context<'_> {
         items: &mut Items<'_>,
         point: &impl prost::Message,
         head: &Head<'_>,
-        value: impl FnOnce() -> Result<Object, FieldError>,
+        value: impl FnOnce(&mut Object<'_>) -> Result<(), FieldError>,
     ) {
         let identity = items.identity();
         items.add(EventKind::Metric, point, || {
-            let value = value().map_err(|error| error.within("value"))?;
-            self.event(head, identity, &value.finish())
+            self.event(head, identity, value)
         });
     }
 
@@ -116,7 +114,7 @@ impl Context<'_> {
         &self,
         head: &Head<'_>,
         identity: Identity,
-        value: &[u8],
+        value: impl FnOnce(&mut Object<'_>) -> Result<(), FieldError>,
     ) -> Result<Vec<u8>, FieldError> {
         let is_text = |attribute: &&KeyValue| {
             let value = attribute.value.as_ref();
@@ -127,28 +125,32 @@ impl Context<'_> {
         };
         let (labels, others): (Vec<&KeyValue>, Vec<&KeyValue>) =
             head.attributes.iter().partition(is_text);
-        let mut event = Object::default();
-        event.utf8("name", &self.metric.name)?;
-        event.utf8_if("unit", &self.metric.unit)?;
-        event.raw("value", value);
-        match labels.as_slice() {
-            [] => event.raw("labels", b"{}"),
-            labels => event.attributes("labels", &owned(labels))?,
-        }
-        let mut otel = Object::default();
-        otel.utf8_if("description", &self.metric.description)?;
-        if head.start != 0 {
-            otel.time("startTime", head.start);
-        }
-        otel.list("exemplars", head.exemplars, exemplar)?;
-        otel.attributes("metadata", &self.metric.metadata)?;
-        otel.attributes("attributes", &owned(&others))?;
-        otel.count("flags", head.flags);
-        otel.raw_if("scope", shared(self.scope)?);
-        event.raw("otel", &otel.finish());
-        event.raw_if("resource", shared(self.resource)?);
-        identity.complete(&mut event, "metricId", head.time);
-        Ok(event.finish())
+        write::object(|event| {
+            event.utf8("name", &self.metric.name)?;
+            event.utf8_if("unit", &self.metric.unit)?;
+            event.object("value", value)?;
+            match labels.as_slice() {
+                [] => event.raw("labels", b"{}"),
+                labels => event.attributes("labels", &owned(labels))?,
+            }
+            event.object("otel", |otel| {
+                otel.utf8_if("description", &self.metric.description)?;
+                if head.start != 0 {
+                    otel.time("startTime", head.start);
+                }
+                otel.list("exemplars", head.exemplars, |out, item| {
+                    write::put(out, |object| exemplar(object, item))
+                })?;
+                otel.attributes("metadata", &self.metric.metadata)?;
+                otel.attributes("attributes", &owned(&others))?;
+                otel.count("flags", head.flags);
+                otel.raw_if("scope", shared(self.scope)?);
+                Ok(())
+            })?;
+            event.raw_if("resource", shared(self.resource)?);
+            identity.complete(event, "metricId", head.time);
+            Ok(())
+        })
     }
 }
 
@@ -171,7 +173,7 @@ const fn temporality(temporality: i32) -> &'static str {
 /// Bit 0 of a point's flags: there is no value.
 const NO_RECORDED_VALUE: u32 = 1;
 
-fn number(value: &mut Object, point: &NumberDataPoint) -> Result<(), FieldError> {
+fn number(value: &mut Object<'_>, point: &NumberDataPoint) -> Result<(), FieldError> {
     match (point.as_int, point.as_double) {
         (Some(number), _) => value.raw("value", number.to_string().as_bytes()),
         (None, Some(number)) => value.double("value", number),
@@ -187,13 +189,13 @@ fn number(value: &mut Object, point: &NumberDataPoint) -> Result<(), FieldError>
     Ok(())
 }
 
-fn optional(value: &mut Object, name: &str, number: Option<f64>) {
+fn optional(value: &mut Object<'_>, name: &str, number: Option<f64>) {
     if let Some(number) = number {
         value.double(name, number);
     }
 }
 
-fn counts(value: &mut Object, name: &str, counts: &[u64]) -> Result<(), FieldError> {
+fn counts(value: &mut Object<'_>, name: &str, counts: &[u64]) -> Result<(), FieldError> {
     match counts {
         [] => value.raw(name, b"[]"),
         counts => value.list(name, counts, |out, count| {
@@ -204,14 +206,17 @@ fn counts(value: &mut Object, name: &str, counts: &[u64]) -> Result<(), FieldErr
     Ok(())
 }
 
-fn histogram(point: &HistogramDataPoint, kind: i32) -> Result<Object, FieldError> {
-    let mut value = Object::default();
+fn histogram(
+    value: &mut Object<'_>,
+    point: &HistogramDataPoint,
+    kind: i32,
+) -> Result<(), FieldError> {
     value.text("type", "histogram");
     value.number("count", point.count);
-    optional(&mut value, "sum", point.sum);
-    optional(&mut value, "min", point.min);
-    optional(&mut value, "max", point.max);
-    counts(&mut value, "bucketCounts", &point.bucket_counts)?;
+    optional(value, "sum", point.sum);
+    optional(value, "min", point.min);
+    optional(value, "max", point.max);
+    counts(value, "bucketCounts", &point.bucket_counts)?;
     match point.explicit_bounds.as_slice() {
         [] => value.raw("bounds", b"[]"),
         bounds => value.list("bounds", bounds, |out, bound| {
@@ -220,54 +225,52 @@ fn histogram(point: &HistogramDataPoint, kind: i32) -> Result<Object, FieldError
         })?,
     }
     value.text("temporality", temporality(kind));
-    Ok(value)
+    Ok(())
 }
 
 fn exponential_histogram(
+    value: &mut Object<'_>,
     point: &ExponentialHistogramDataPoint,
     kind: i32,
-) -> Result<Object, FieldError> {
-    let mut value = Object::default();
+) -> Result<(), FieldError> {
     value.text("type", "exponentialHistogram");
     value.number("count", point.count);
-    optional(&mut value, "sum", point.sum);
-    optional(&mut value, "min", point.min);
-    optional(&mut value, "max", point.max);
+    optional(value, "sum", point.sum);
+    optional(value, "min", point.min);
+    optional(value, "max", point.max);
     value.raw("scale", point.scale.to_string().as_bytes());
     value.number("zeroCount", point.zero_count);
     value.double("zeroThreshold", point.zero_threshold);
     for (name, buckets) in [("positive", &point.positive), ("negative", &point.negative)] {
         let none = Buckets::default();
         let buckets = buckets.as_ref().unwrap_or(&none);
-        let mut object = Object::default();
-        object.raw("offset", buckets.offset.to_string().as_bytes());
-        counts(&mut object, "counts", &buckets.bucket_counts)?;
-        value.raw(name, &object.finish());
+        value.object(name, |object| {
+            object.raw("offset", buckets.offset.to_string().as_bytes());
+            counts(object, "counts", &buckets.bucket_counts)
+        })?;
     }
     value.text("temporality", temporality(kind));
-    Ok(value)
+    Ok(())
 }
 
-fn summary(point: &SummaryDataPoint) -> Result<Object, FieldError> {
-    let mut value = Object::default();
+fn summary(value: &mut Object<'_>, point: &SummaryDataPoint) -> Result<(), FieldError> {
     value.text("type", "summary");
     value.number("count", point.count);
     value.double("sum", point.sum);
     match point.quantile_values.as_slice() {
         [] => value.raw("quantiles", b"[]"),
         quantiles => value.list("quantiles", quantiles, |out, at| {
-            let mut object = Object::default();
-            object.double("quantile", at.quantile);
-            object.double("value", at.value);
-            out.extend_from_slice(&object.finish());
-            Ok(())
+            write::put(out, |object| {
+                object.double("quantile", at.quantile);
+                object.double("value", at.value);
+                Ok(())
+            })
         })?,
     }
-    Ok(value)
+    Ok(())
 }
 
-fn exemplar(out: &mut Vec<u8>, exemplar: &Exemplar) -> Result<(), FieldError> {
-    let mut object = Object::default();
+fn exemplar(object: &mut Object<'_>, exemplar: &Exemplar) -> Result<(), FieldError> {
     object.time("time", exemplar.time_unix_nano);
     match (exemplar.as_int, exemplar.as_double) {
         (Some(number), _) => object.raw("value", number.to_string().as_bytes()),
@@ -279,7 +282,5 @@ fn exemplar(out: &mut Vec<u8>, exemplar: &Exemplar) -> Result<(), FieldError> {
     if let Some(id) = optional_span_id("spanId", &exemplar.span_id)? {
         object.text("spanId", &id);
     }
-    object.attributes("filteredAttributes", &exemplar.filtered_attributes)?;
-    out.extend_from_slice(&object.finish());
-    Ok(())
+    object.attributes("filteredAttributes", &exemplar.filtered_attributes)
 }

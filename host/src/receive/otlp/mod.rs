@@ -27,7 +27,8 @@ use super::batch::Batch;
 use crate::event::fields::{FieldError, excerpt};
 use crate::event::{Event, EventKind, Source};
 
-pub(super) use answer::{refused, taken};
+pub(super) use answer::{refused, response, taken};
+pub(super) use messages::{ProtoAny, ProtoDuration, RetryInfo, RpcStatus};
 
 /// What a path takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,10 +103,6 @@ fn decode<M: Message + Default + DeserializeOwned>(
                 let head = String::from_utf8_lossy(body.get(..400).unwrap_or(body));
                 FieldError::new("", &head, format!("must be an OTLP request: {reason}"))
             };
-            // The library would take the fields of an object from an array, too.
-            if !body.trim_ascii_start().starts_with(b"{") {
-                return Err(refused(&"it is no JSON object"));
-            }
             serde_json::from_slice(body).map_err(|error| refused(&error))
         }
     }
@@ -160,7 +157,7 @@ struct Identity {
 impl Identity {
     /// Adds the time, or when the item came if it has none (0), and an id. The same item of the same resource at the same
     /// place of a request has the same id, so that a request that is sent again is recognised, and nothing else is.
-    fn complete(self, event: &mut Object, id_key: &str, time: u64) {
+    fn complete(self, event: &mut Object<'_>, id_key: &str, time: u64) {
         let mut hash = Xxh3::new();
         hash.update(&self.index.to_le_bytes());
         hash.update(&time.to_le_bytes());
@@ -170,7 +167,7 @@ impl Identity {
     }
 
     /// Adds the time alone.
-    fn set_time(self, event: &mut Object, time: u64) {
+    fn set_time(self, event: &mut Object<'_>, time: u64) {
         event.time("timestamp", if time == 0 { self.received_at } else { time });
     }
 }

@@ -27,48 +27,47 @@ fn event(
     resource: Option<&[u8]>,
     scope: Option<&[u8]>,
 ) -> Result<Vec<u8>, FieldError> {
-    let mut event = Object::default();
-    event.text("id", &span_id("spanId", &span.span_id)?);
-    event.text("traceId", &trace_id("traceId", &span.trace_id)?);
-    if !span.parent_span_id.is_empty() {
-        event.text(
-            "parentSpanId",
-            &span_id("parentSpanId", &span.parent_span_id)?,
-        );
-    }
-    event.utf8("name", &span.name)?;
-    // The decoder knows better once it has looked at the attributes.
-    event.text("type", "generic");
-    event.time("startTime", span.start_time_unix_nano);
-    if span.end_time_unix_nano != 0 {
-        event.time("endTime", span.end_time_unix_nano);
-    }
-    event.boolean("isEvent", false);
-    event.boolean("isRootSpan", span.parent_span_id.is_empty());
-    event.attributes("attributes", &span.attributes)?;
-    event.raw(
-        "otel",
-        &otel(span, scope).map_err(|error| error.within("otel"))?,
-    );
-    event.raw_if("resource", resource);
-    Ok(event.finish())
+    write::object(|event| {
+        event.text("id", &span_id("spanId", &span.span_id)?);
+        event.text("traceId", &trace_id("traceId", &span.trace_id)?);
+        if !span.parent_span_id.is_empty() {
+            let parent = span_id("parentSpanId", &span.parent_span_id)?;
+            event.text("parentSpanId", &parent);
+        }
+        event.utf8("name", &span.name)?;
+        // The decoder knows better once it has looked at the attributes.
+        event.text("type", "generic");
+        event.time("startTime", span.start_time_unix_nano);
+        if span.end_time_unix_nano != 0 {
+            event.time("endTime", span.end_time_unix_nano);
+        }
+        event.boolean("isEvent", false);
+        event.boolean("isRootSpan", span.parent_span_id.is_empty());
+        event.attributes("attributes", &span.attributes)?;
+        event.object("otel", |otel| self::otel(otel, span, scope))?;
+        event.raw_if("resource", resource);
+        Ok(())
+    })
 }
 
-fn otel(span: &Span, scope: Option<&[u8]>) -> Result<Vec<u8>, FieldError> {
-    let mut otel = Object::default();
+fn otel(otel: &mut Object<'_>, span: &Span, scope: Option<&[u8]>) -> Result<(), FieldError> {
     otel.text("kind", kind(span.kind));
     if let Some(status) = &span.status {
-        otel.raw("status", &self::status(status)?);
+        otel.object("status", |object| self::status(object, status))?;
     }
     otel.utf8_if("traceState", &span.trace_state)?;
     otel.count("flags", span.flags);
-    otel.list("links", &span.links, link)?;
-    otel.list("events", &span.events, span_event)?;
+    otel.list("links", &span.links, |out, item| {
+        write::put(out, |object| link(object, item))
+    })?;
+    otel.list("events", &span.events, |out, item| {
+        write::put(out, |object| span_event(object, item))
+    })?;
     otel.count("droppedAttributesCount", span.dropped_attributes_count);
     otel.count("droppedEventsCount", span.dropped_events_count);
     otel.count("droppedLinksCount", span.dropped_links_count);
     otel.raw_if("scope", scope);
-    Ok(otel.finish())
+    Ok(())
 }
 
 /// A kind of a later OTLP counts as unspecified.
@@ -83,36 +82,30 @@ const fn kind(kind: i32) -> &'static str {
     }
 }
 
-fn status(status: &SpanStatus) -> Result<Vec<u8>, FieldError> {
-    let mut object = Object::default();
+fn status(object: &mut Object<'_>, status: &SpanStatus) -> Result<(), FieldError> {
     let code = match status.code {
         1 => "ok",
         2 => "error",
         _ => "unset",
     };
     object.text("code", code);
-    object.utf8_if("message", &status.message)?;
-    Ok(object.finish())
+    object.utf8_if("message", &status.message)
 }
 
-fn link(out: &mut Vec<u8>, link: &SpanLink) -> Result<(), FieldError> {
-    let mut object = Object::default();
+fn link(object: &mut Object<'_>, link: &SpanLink) -> Result<(), FieldError> {
     object.text("traceId", &trace_id("traceId", &link.trace_id)?);
     object.text("spanId", &span_id("spanId", &link.span_id)?);
     object.utf8_if("traceState", &link.trace_state)?;
     object.attributes("attributes", &link.attributes)?;
     object.count("droppedAttributesCount", link.dropped_attributes_count);
     object.count("flags", link.flags);
-    out.extend_from_slice(&object.finish());
     Ok(())
 }
 
-fn span_event(out: &mut Vec<u8>, event: &SpanEvent) -> Result<(), FieldError> {
-    let mut object = Object::default();
+fn span_event(object: &mut Object<'_>, event: &SpanEvent) -> Result<(), FieldError> {
     object.time("time", event.time_unix_nano);
     object.utf8("name", &event.name)?;
     object.attributes("attributes", &event.attributes)?;
     object.count("droppedAttributesCount", event.dropped_attributes_count);
-    out.extend_from_slice(&object.finish());
     Ok(())
 }

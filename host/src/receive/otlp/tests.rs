@@ -238,6 +238,17 @@ async fn what_is_no_request_is_refused_as_a_whole() {
             br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}"#,
         ),
         (Encoding::Json, br#"{"resourceSpans":{}}"#),
+        // serde would read the fields of a message from an array, too.
+        (Encoding::Json, br#"[[]]"#),
+        (Encoding::Json, br#"{"resourceSpans":[[]]}"#),
+        (
+            Encoding::Json,
+            br#"{"resourceSpans":[{"resource":[[],0]}]}"#,
+        ),
+        (
+            Encoding::Json,
+            br#"{"resourceSpans":[{"resource":{"attributes":[{"key":"k","value":["v"]}]}}]}"#,
+        ),
     ] {
         let error = read_as(body, Request::Traces, encoding).await.unwrap_err();
         assert!(

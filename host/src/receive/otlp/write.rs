@@ -11,20 +11,53 @@ use crate::event::fields::FieldError;
 /// The deepest value that is written; deeper ones are refused, as in any event.
 const MAX_DEPTH: u32 = 100;
 
-/// A JSON object under construction. Nothing is written for what is absent or empty.
-#[derive(Debug, Default)]
-pub(super) struct Object {
-    text: Vec<u8>,
+/// A JSON object under construction, in the text that it is part of: what is nested is written once, in its place.
+/// Nothing is written for what is absent or empty.
+#[derive(Debug)]
+pub(super) struct Object<'o> {
+    text: &'o mut Vec<u8>,
+    begin: usize,
 }
 
-impl Object {
+/// The text of an object.
+pub(super) fn object(
+    write: impl FnOnce(&mut Object<'_>) -> Result<(), FieldError>,
+) -> Result<Vec<u8>, FieldError> {
+    let mut text = Vec::new();
+    put(&mut text, write)?;
+    Ok(text)
+}
+
+/// Appends an object.
+pub(super) fn put(
+    text: &mut Vec<u8>,
+    write: impl FnOnce(&mut Object<'_>) -> Result<(), FieldError>,
+) -> Result<(), FieldError> {
+    let begin = text.len();
+    text.push(b'{');
+    write(&mut Object { text, begin })?;
+    text.push(b'}');
+    Ok(())
+}
+
+impl Object<'_> {
     /// A member whose value the caller writes.
     pub(super) fn key(&mut self, name: &str) -> &mut Vec<u8> {
-        self.text
-            .push(if self.text.is_empty() { b'{' } else { b',' });
-        string(&mut self.text, name);
+        if self.written().len() > 1 {
+            self.text.push(b',');
+        }
+        string(self.text, name);
         self.text.push(b':');
-        &mut self.text
+        self.text
+    }
+
+    /// A member that is an object.
+    pub(super) fn object(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut Object<'_>) -> Result<(), FieldError>,
+    ) -> Result<(), FieldError> {
+        put(self.key(name), write).map_err(|error| error.within(name))
     }
 
     /// JSON text as it is.
@@ -122,23 +155,9 @@ impl Object {
         Ok(())
     }
 
-    /// What is written so far.
+    /// What is written so far, its opening brace included.
     pub(super) fn written(&self) -> &[u8] {
-        &self.text
-    }
-
-    /// The object, or nothing if it has no member.
-    pub(super) fn finish_if(self) -> Option<Vec<u8>> {
-        (!self.text.is_empty()).then(|| self.finish())
-    }
-
-    /// The object.
-    pub(super) fn finish(mut self) -> Vec<u8> {
-        if self.text.is_empty() {
-            self.text.push(b'{');
-        }
-        self.text.push(b'}');
-        self.text
+        self.text.get(self.begin..).unwrap_or_default()
     }
 }
 
@@ -162,26 +181,27 @@ pub(super) fn resource(
     resource: Option<&Resource>,
     schema_url: &[u8],
 ) -> Result<Option<Vec<u8>>, FieldError> {
-    let mut object = Object::default();
-    if let Some(resource) = resource {
-        for (name, keys) in [
-            ("serviceName", &["service.name"][..]),
-            ("serviceVersion", &["service.version"]),
-            (
-                "environment",
-                &["deployment.environment.name", "deployment.environment"],
-            ),
-        ] {
-            let named = |key: &&str| text_of(&resource.attributes, key);
-            if let Some(value) = keys.iter().find_map(named) {
-                object.utf8(name, value)?;
+    let text = object(|object| {
+        if let Some(resource) = resource {
+            for (name, keys) in [
+                ("serviceName", &["service.name"][..]),
+                ("serviceVersion", &["service.version"]),
+                (
+                    "environment",
+                    &["deployment.environment.name", "deployment.environment"],
+                ),
+            ] {
+                let named = |key: &&str| text_of(&resource.attributes, key);
+                if let Some(value) = keys.iter().find_map(named) {
+                    object.utf8(name, value)?;
+                }
             }
+            object.attributes("attributes", &resource.attributes)?;
+            object.count("droppedAttributesCount", resource.dropped_attributes_count);
         }
-        object.attributes("attributes", &resource.attributes)?;
-        object.count("droppedAttributesCount", resource.dropped_attributes_count);
-    }
-    object.utf8_if("schemaUrl", schema_url)?;
-    Ok(object.finish_if())
+        object.utf8_if("schemaUrl", schema_url)
+    })?;
+    Ok(unless_empty(text))
 }
 
 /// What a scope says, as the JSON object of `otel.scope`.
@@ -189,17 +209,22 @@ pub(super) fn scope(
     scope: Option<&InstrumentationScope>,
     schema_url: &[u8],
 ) -> Result<Option<Vec<u8>>, FieldError> {
-    let mut object = Object::default();
-    if let Some(scope) = scope {
-        object.utf8("name", &scope.name)?;
-        object.utf8_if("version", &scope.version)?;
-        object.attributes("attributes", &scope.attributes)?;
-        object.count("droppedAttributesCount", scope.dropped_attributes_count);
-    } else if !schema_url.is_empty() {
-        object.text("name", "");
-    }
-    object.utf8_if("schemaUrl", schema_url)?;
-    Ok(object.finish_if())
+    let text = object(|object| {
+        if let Some(scope) = scope {
+            object.utf8("name", &scope.name)?;
+            object.utf8_if("version", &scope.version)?;
+            object.attributes("attributes", &scope.attributes)?;
+            object.count("droppedAttributesCount", scope.dropped_attributes_count);
+        } else if !schema_url.is_empty() {
+            object.text("name", "");
+        }
+        object.utf8_if("schemaUrl", schema_url)
+    })?;
+    Ok(unless_empty(text))
+}
+
+fn unless_empty(object: Vec<u8>) -> Option<Vec<u8>> {
+    (object != b"{}").then_some(object)
 }
 
 /// The text of an attribute.

@@ -15,7 +15,7 @@ async fn serving(house: &House, limits: Limits) -> Serving {
     let router = house.router.clone();
     #[expect(clippy::disallowed_methods, reason = "the test joins it")]
     let task = tokio::spawn(async move {
-        serve(listener, router, &limits, async {
+        serve(listener, router, Transport::Http1, &limits, async {
             let _ = stopped.await;
         })
         .await
