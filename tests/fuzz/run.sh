@@ -9,14 +9,15 @@ targets=("$@")
 [ $# -gt 0 ] || targets=(events otlp_grpc otlp_json otlp_protobuf)
 cd "$(dirname "$0")"
 export CARGO_TARGET_DIR="$PWD/../../target/fuzz"
+# The seeds first: their program is an ordinary one, which the flags would not link.
+cargo run --quiet --release --locked --bin seeds -- "$CARGO_TARGET_DIR/seeds"
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=16"
 # With a target named, build scripts and macros are compiled without the flags.
 host=$(rustc -vV | sed -n 's/^host: //p')
-cargo build --release --locked --target "$host"
+cargo build --release --locked --target "$host" --bin events --bin otlp_grpc --bin otlp_json --bin otlp_protobuf
 built="$CARGO_TARGET_DIR/$host/release"
-"$built/seeds" "$CARGO_TARGET_DIR/seeds"
 mkdir -p "$CARGO_TARGET_DIR/found"
 for target in "${targets[@]}"; do
   mkdir -p "$CARGO_TARGET_DIR/corpus/$target"
