@@ -26,3 +26,4 @@ pub mod cli;
 pub mod commands;
 pub mod print;
 pub mod run;
+pub mod scaffold;
