@@ -38,7 +38,7 @@ lint: setup ## Check format and lints.
 
 bench: build ## Measure spans per CPU-second and peak memory, beside a rival.
 	tests/peers/install.sh
-	cargo run --release --locked -q -p bench
+	MASTRA_HOST_BIN=target/release/mastra-host cargo run --release --locked -q -p bench
 
 chaos: build ## Kill the host a thousand times and see that nothing is lost.
 	MASTRA_HOST_BIN=target/release/mastra-host cargo run --release --locked -q -p e2e --bin chaos

@@ -2,8 +2,6 @@
 //!
 //! Called by the tests of the authors' tools and by the benchmark of the languages. Blocking: building takes up to minutes.
 
-use std::env;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -71,14 +69,11 @@ impl Project {
     /// # Errors
     /// When make fails; the message has what it printed.
     pub fn make(&self, goal: &str) -> anyhow::Result<PathBuf> {
-        let mut command = Command::new("make");
-        command
+        let output = Command::new("bash")
+            .args(["-c", &with_toolchains(&format!("make {goal}"))?])
             .current_dir(&self.folder)
-            .args(Some(goal).filter(|goal| !goal.is_empty()));
-        for (name, value) in environment(&self.language)? {
-            command.env(name, value);
-        }
-        let output = command.output().context("cannot start make")?;
+            .output()
+            .context("cannot start bash")?;
         ensure!(
             output.status.success(),
             "make {goal} of the {} project:\n{}{}",
@@ -90,41 +85,20 @@ impl Project {
     }
 }
 
-/// What a language's tools need to be found.
-fn environment(language: &str) -> anyhow::Result<Vec<(&'static str, OsString)>> {
-    let mut folders = Vec::new();
-    let mut variables = Vec::new();
-    let folder_of = |tool: PathBuf| tool.parent().map(Path::to_path_buf).unwrap_or_default();
-    match language {
-        "c" => {
-            let root = installed::folder().join("installed/debian/usr");
-            folders.push(folder_of(installed::debian("clang-19")?));
-            folders.push(folder_of(installed::npm("toolchains", ".bin/jco")?));
-            let libraries = root
-                .join("lib")
-                .join(format!("{}-linux-gnu", env::consts::ARCH));
-            variables.push(("LD_LIBRARY_PATH", libraries.into()));
-            variables.push(("WASI_SYSROOT", root.into()));
-        }
-        "go" => {
-            folders.push(folder_of(installed::python("go", "go")?));
-            folders.push(folder_of(installed::npm("toolchains", ".bin/jco")?));
-            variables.push(("GOTOOLCHAIN", "local".into()));
-        }
-        "js" => folders.push(folder_of(installed::npm(
-            "toolchains",
-            ".bin/componentize-qjs",
-        )?)),
-        "python" => folders.push(folder_of(installed::python(
-            "componentize-py",
-            "componentize-py",
-        )?)),
-        _ => {}
-    }
-    let path = env::var_os("PATH").unwrap_or_default();
-    folders.extend(env::split_paths(&path));
-    variables.push(("PATH", env::join_paths(folders)?));
-    Ok(variables)
+/// A script for bash in which these commands find the languages' tools. It stops at the first that fails.
+///
+/// # Errors
+/// When the tools are not installed.
+pub fn with_toolchains(commands: &str) -> anyhow::Result<String> {
+    installed::npm("toolchains", ".bin/jco")?;
+    installed::python("componentize-py", "componentize-py")?;
+    installed::python("go", "go")?;
+    installed::debian("clang-19")?;
+    let environment = installed::folder().join("toolchains/environment.sh");
+    Ok(format!(
+        "set -euo pipefail\nsource '{}'\n{commands}",
+        environment.display()
+    ))
 }
 
 fn remove(folder: &Path) -> anyhow::Result<()> {

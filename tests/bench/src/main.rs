@@ -3,6 +3,7 @@
 
 mod count;
 mod figures;
+mod languages;
 mod load;
 mod measure;
 mod process;
@@ -64,6 +65,8 @@ enum Part {
     Idle,
     /// Time from start to ready
     Ready,
+    /// The same mapping in each language of `mastra-host new`
+    Languages,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -89,7 +92,7 @@ async fn run(args: Args) -> Result<()> {
         host: wants(Part::Host),
         rival: wants(Part::Rival),
     };
-    let needs_host = sides.host || wants(Part::Idle) || wants(Part::Ready);
+    let needs_host = args.only.as_slice() != [Part::Rival];
     let existing = |path: &PathBuf| {
         if needs_host {
             path.canonicalize()
@@ -117,6 +120,9 @@ async fn run(args: Args) -> Result<()> {
     }
     if sides.host || sides.rival {
         figures.extend(measure::throughput(&plan, sides).await?);
+    }
+    if wants(Part::Languages) {
+        figures.extend(languages::costs(&plan).await?);
     }
     let machine = figures::machine();
     let mut stdout = std::io::stdout().lock();
