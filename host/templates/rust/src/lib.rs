@@ -2,25 +2,17 @@
 
 pub mod mapping;
 
-use mastra_exporter_sdk::http::Request;
-use mastra_exporter_sdk::json::JsonText;
-use mastra_exporter_sdk::outcome::Statuses;
-use mastra_exporter_sdk::records::*;
-use mastra_exporter_sdk::settings::{Setting, SettingError, SettingsSchema};
-use mastra_exporter_sdk::*;
+use mastra_exporter_sdk::{http::Request, json::JsonText, outcome::Statuses, records::*, settings::*, *};
 
+/// The settings, as the schema has them.
 #[derive(serde::Deserialize)]
-pub struct Settings {
+pub struct {{pascal}} {
     endpoint: String,
     token: String,
 }
 
-pub struct {{pascal}} {
-    settings: Settings,
-}
-
 impl Exporter for {{pascal}} {
-    type Settings = Settings;
+    type Settings = Self;
 
     fn describe() -> Description {
         let endpoint = Setting::uri("endpoint").about("Where records are posted.").env(&["{{upper}}_ENDPOINT"]);
@@ -29,8 +21,8 @@ impl Exporter for {{pascal}} {
         Description::new("{{name}}", env!("CARGO_PKG_VERSION"), settings).host_of_setting("endpoint")
     }
 
-    fn configure(settings: Settings) -> Result<Self, Vec<SettingError>> {
-        Ok(Self { settings })
+    fn configure(settings: Self) -> Result<Self, Vec<SettingError>> {
+        Ok(settings)
     }
 }
 
@@ -38,7 +30,7 @@ impl {{pascal}} {
     fn deliver<R>(&self, records: &[R], map: fn(&mut JsonText, &R)) -> SendResult {
         let mut body = JsonText::default();
         body.array(records, map);
-        let request = Request::post(&self.settings.endpoint).json(body).bearer(&self.settings.token).gzip();
+        let request = Request::post(&self.endpoint).json(body).bearer(&self.token).gzip();
         Statuses::COMMON.batch(&request.send())
     }
 }

@@ -8,9 +8,8 @@ const NANOS_PER_MS: u64 = 1_000_000;
 
 pub fn span(out: &mut JsonText, span: &Span) {
     let mut object = out.object();
-    object.string("id", &span.span_id).string("trace_id", &span.trace_id);
-    object.string_if("parent_id", span.parent_span_id.as_ref());
-    object.string("name", &span.name).string("type", &span.span_type);
+    object.string("id", &span.span_id).string("trace_id", &span.trace_id).string("name", &span.name);
+    object.string("type", &span.span_type).string_if("parent_id", span.parent_span_id.as_ref());
     object.unsigned("start_ms", span.start_time / NANOS_PER_MS);
     if let Some(end) = span.end_time {
         object.unsigned("end_ms", end / NANOS_PER_MS);
@@ -25,8 +24,7 @@ pub fn log(out: &mut JsonText, log: &Log) {
     let mut object = out.object();
     object.string("id", &log.log_id).string_if("trace_id", log.trace_id.as_ref());
     object.unsigned("time_ms", log.time / NANOS_PER_MS);
-    object.string("level", &log.level).string("message", &log.message);
-    object.raw_if("data", log.data.as_ref());
+    object.string("level", &log.level).string("message", &log.message).raw_if("data", log.data.as_ref());
     object.end();
 }
 {{/logs}}
