@@ -6,7 +6,7 @@
 #define TEXT(literal) ((plugin_string_t){.ptr = (uint8_t *)(literal), .len = sizeof(literal) - 1})
 #define SOME(literal) {.is_some = true, .val = {.ptr = (uint8_t *)(literal), .len = sizeof(literal) - 1}}
 
-static const uint64_t TIME = 1700000000000000000;
+#define TIME UINT64_C(1700000000000000000)
 static int failed = 0;
 
 static void check(const char *promise, const json_t *written, const char *wanted) {

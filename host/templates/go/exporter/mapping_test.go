@@ -52,8 +52,8 @@ func TestAScore(t *testing.T) {
 
 func TestFeedbackIsANumberOrAText(t *testing.T) {
 	for value, wanted := range map[string]types.FeedbackValue{"1": types.MakeFeedbackValueNumber(1), `"good"`: types.MakeFeedbackValueText("good")} {
-		item := types.FeedbackItem{FeedbackId: "f", FeedbackType: "thumbs", Value: wanted}
-		check(t, mapFeedback(item), `{"comment":null,"id":"f","span_id":null,"trace_id":null,"type":"thumbs","value":`+value+`}`)
+		item := types.FeedbackItem{FeedbackId: "f", FeedbackType: "thumbs", Value: wanted, Comment: wit.Some("fine")}
+		check(t, mapFeedback(item), `{"comment":"fine","id":"f","span_id":null,"trace_id":null,"type":"thumbs","value":`+value+`}`)
 	}
 }
 {{/feedback}}

@@ -3,7 +3,8 @@
 use mastra_exporter_sdk::json::JsonText;
 use mastra_exporter_sdk::records::*;
 
-const NANOS_PER_MS: u64 = 1_000_000;
+/// Of times.
+pub const NANOS_PER_MS: u64 = 1_000_000;
 {{#traces}}
 
 pub fn span(out: &mut JsonText, span: &Span) {
