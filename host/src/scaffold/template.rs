@@ -62,8 +62,9 @@ fn fill(line: &str, words: &Words, text: &mut String) -> anyhow::Result<()> {
             text.push_str(word.with_context(|| format!("{{{{{name}}}}} stands for nothing"))?);
             rest = after;
         } else {
-            text.push_str("{{");
-            rest = after;
+            // The second brace may begin a word of its own.
+            text.push('{');
+            rest = rest.get(before.len() + 1..).unwrap_or_default();
         }
     }
     text.push_str(rest);
