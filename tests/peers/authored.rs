@@ -23,16 +23,16 @@ pub const LANGUAGES: [&str; 5] = ["c", "go", "js", "python", "rust"];
 #[derive(Clone, Debug)]
 pub struct Project {
     folder: PathBuf,
-    language: String,
+    name: String,
 }
 
 impl Project {
     /// The one that was written last, if any.
     #[must_use]
-    pub fn at(language: &str) -> Self {
+    pub fn at(name: &str) -> Self {
         Self {
-            folder: paths::target().join("authored").join(language).join(NAME),
-            language: language.to_owned(),
+            folder: paths::target().join("authored").join(name).join(NAME),
+            name: name.to_owned(),
         }
     }
 
@@ -41,7 +41,15 @@ impl Project {
     /// # Errors
     /// When the host refuses, or a file cannot be moved.
     pub fn write(language: &str, signals: &str) -> anyhow::Result<Self> {
-        let project = Self::at(language);
+        Self::write_as(language, language, signals)
+    }
+
+    /// As [`Project::write`], in a folder of another name: tests of one language run side by side.
+    ///
+    /// # Errors
+    /// As [`Project::write`].
+    pub fn write_as(folder: &str, language: &str, signals: &str) -> anyhow::Result<Self> {
+        let project = Self::at(folder);
         let folder = &project.folder;
         let fresh = folder.with_file_name("fresh");
         remove(&fresh)?;
@@ -77,7 +85,7 @@ impl Project {
         ensure!(
             output.status.success(),
             "make {goal} of the {} project:\n{}{}",
-            self.language,
+            self.name,
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );

@@ -198,6 +198,13 @@ async fn a_project_in_javascript() -> anyhow::Result<()> {
     example("js").await
 }
 
+/// SpiderMonkey, whose `fetch` is `wasi:http`: under the same grants, with the same placeholders.
+#[tokio::test]
+async fn a_project_in_javascript_that_uses_fetch() -> anyhow::Result<()> {
+    let component = Project::write_as("js-fetch", "js", SIGNALS)?.make("ENGINE=spidermonkey")?;
+    everything_arrives(&component).await
+}
+
 #[tokio::test]
 async fn a_project_in_rust() -> anyhow::Result<()> {
     example("rust").await

@@ -1,6 +1,7 @@
-// Given: posts a body and says what became of the batch. Most backends mean the same by a status; change it here where
-// yours does not.
+// Given: posts a body through the host and says what became of the batch.
 import { send } from 'mastra:observability/http@0.1.0';
+
+import { all, ofStatus } from './outcome.js';
 
 /** Posts JSON text with a bearer token: the answer for a batch that is one request. */
 export function post(url, token, body) {
@@ -19,18 +20,6 @@ export function post(url, token, body) {
   } catch (error) {
     return { outcome: ofError(error.payload ?? error) };
   }
-}
-
-const all = (tag, val) => ({ tag: 'all-items', val: { tag, val } });
-
-function ofStatus(status) {
-  const reason = `the backend answered with status ${status}`;
-  if (status >= 200 && status < 300) return all('delivered');
-  if (status === 400 || status === 422) return { tag: 'isolate', val: reason };
-  if (status === 401 || status === 403) return { tag: 'unauthorized', val: reason };
-  if (status === 413) return { tag: 'too-large' };
-  if (status === 408 || status === 425 || status === 429 || status >= 500) return all('retry', reason);
-  return all('rejected', reason);
 }
 
 /** No response: what was not allowed to leave waits for the operator, what did not arrive is sent again. */
