@@ -6,7 +6,7 @@ CARGO_TEST := cargo test --release --locked
 # The host's own tests: not optimised, they compile in a quarter of the time. What the other tests start is the release build.
 HOST_TESTS := --config profile.release.package.mastra-host.opt-level=0 --config profile.release.package.mastra-host.codegen-units=256
 
-.PHONY: help setup build exporters demo test test-peers lint bench chaos
+.PHONY: help setup build exporters demo test test-peers wit lint bench chaos
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -33,7 +33,10 @@ test-peers: build ## Run the tests against real clients and servers (npm, PyPI, 
 	tests/peers/install.sh
 	MASTRA_HOST_BIN=target/release/mastra-host $(CARGO_TEST) -p peers
 
-lint: setup ## Check format and lints.
+wit: ## Check that the contract is valid, and compatible with its releases, which do not change.
+	$(CARGO_TEST) $(HOST_TESTS) -p mastra-host --lib plugin::tests::promise
+
+lint: setup wit ## Check the contract, format and lints.
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 

@@ -38,6 +38,8 @@ pub enum Command {
     New(NewArgs),
     /// Show what a component is, supports and asks for.
     Inspect(InspectArgs),
+    /// Try a component without a backend: events, replies, life cycle; says what to fix.
+    Test(TestArgs),
     /// Show which component supports which signal.
     Matrix(MatrixArgs),
     /// Check a config file: every problem at once, without the network.
@@ -323,6 +325,51 @@ pub struct InspectArgs {
     pub output: OutputArg,
 }
 
+/// `test`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Settings that the component requires are made up where --set does not give them. Nothing leaves this
+process. Exit codes: 0 nothing failed, 1 something failed, 2 bad usage.
+
+Examples:
+  mastra-host test plugins/acme.wasm
+  mastra-host test acme.wasm --signals traces --set region=eu --fixtures events/
+  mastra-host test acme.wasm --golden golden/ --update"
+)]
+pub struct TestArgs {
+    /// The component
+    #[arg(value_name = "X.wasm")]
+    pub component: PathBuf,
+
+    /// Only these signals [default: all that it exports]
+    #[arg(long, value_name = "SIGNAL,...", value_parser = signal, value_delimiter = ',')]
+    pub signals: Vec<Signal>,
+
+    /// A setting. Repeatable
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
+    pub settings: Vec<(String, String)>,
+
+    /// Your own events beside the canonical ones: .ndjson files as `run --input` reads them
+    #[arg(long, value_name = "DIR")]
+    pub fixtures: Option<PathBuf>,
+
+    /// What your backend says when all is well, as JSON: {\"status\":207,\"headers\":{},\"body\":{}}
+    #[arg(long, value_name = "FILE")]
+    pub reply: Option<PathBuf>,
+
+    /// Compare what is sent with the files kept here
+    #[arg(long, value_name = "DIR")]
+    pub golden: Option<PathBuf>,
+
+    /// Write these files
+    #[arg(long, requires = "golden")]
+    pub update: bool,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArg,
+}
+
 /// `matrix`
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -426,6 +473,13 @@ pub enum LogFormat {
     Json,
 }
 
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
 fn signal(text: &str) -> Result<Signal, String> {
     Signal::ALL
         .into_iter()
@@ -494,6 +548,10 @@ mod tests {
             "mastra-host new acme-board --lang c --signals traces,spans",
             "mastra-host inspect a.wasm --output markdown",
             "mastra-host validate",
+            "mastra-host test",
+            "mastra-host test a.wasm --signals spans",
+            "mastra-host test a.wasm --set key",
+            "mastra-host test a.wasm --update",
             "mastra-host plugin approve",
             "mastra-host dlq",
             "mastra-host dlq show",

@@ -24,6 +24,7 @@ pub mod store;
 
 pub mod cli;
 pub mod commands;
+pub mod conformance;
 pub mod print;
 pub mod run;
 pub mod scaffold;

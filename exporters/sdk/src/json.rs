@@ -14,6 +14,7 @@
 
 use std::io::Write as _;
 
+use crate::blocks::{BLOCK, plain_prefix};
 use crate::time;
 
 /// JSON text under construction.
@@ -259,110 +260,64 @@ impl Object<'_> {
     }
 }
 
-/// How a byte is written inside a JSON string: 0 as it is, 1 as `\u00XX`, else as a backslash and this byte.
-static ESCAPES: [u8; 256] = escapes();
-
-const fn escapes() -> [u8; 256] {
-    let mut table = [0; 256];
-    let mut control = 0;
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "constants below 256, checked when compiled"
-    )]
-    {
-        while control < 0x20 {
-            table[control] = 1;
-            control += 1;
-        }
-        table[0x08] = b'b';
-        table[0x09] = b't';
-        table[0x0a] = b'n';
-        table[0x0c] = b'f';
-        table[0x0d] = b'r';
-        table[b'"' as usize] = b'"';
-        table[b'\\' as usize] = b'\\';
-    }
-    table
-}
-
 /// Appends text as the inside of a JSON string. Only what JSON demands is escaped, as `JSON.stringify` does: U+2028 and
 /// everything above ASCII stay as they are.
+///
+/// Whole blocks are copied, and what is not plain is cut off again: JSON inside JSON has a quote every few bytes, and a
+/// copy of unknown length is a call.
 fn append_escaped(out: &mut Vec<u8>, text: &[u8]) {
+    out.reserve(text.len() + BLOCK);
     let mut rest = text;
-    loop {
-        let plain = plain_prefix(rest);
-        let (run, after) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
-        out.extend_from_slice(run);
-        let Some((&byte, after)) = after.split_first() else {
+    while let Some(block) = rest.first_chunk() {
+        let taken = append_block(out, block, BLOCK);
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    while !rest.is_empty() {
+        let mut block = [0; BLOCK];
+        for (to, from) in block.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        let taken = append_block(out, &block, rest.len());
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+}
+
+/// Appends the block's first `length` bytes up to and with the first that needs an escape; returns how many.
+#[inline]
+fn append_block(out: &mut Vec<u8>, block: &[u8; BLOCK], length: usize) -> usize {
+    let plain = plain_prefix(block).min(length);
+    out.extend_from_slice(block);
+    out.truncate(out.len() - (BLOCK - plain));
+    if plain == length {
+        return length;
+    }
+    match block.get(plain).copied().unwrap_or_default() {
+        short @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', short]),
+        control => append_control(out, control),
+    }
+    plain + 1
+}
+
+/// A control character, as `JSON.stringify` writes it.
+#[cold]
+fn append_control(out: &mut Vec<u8>, byte: u8) {
+    let short = match byte {
+        0x08 => b'b',
+        0x09 => b't',
+        0x0a => b'n',
+        0x0c => b'f',
+        0x0d => b'r',
+        _ => {
+            // Writing into a vector cannot fail.
+            let _ = write!(out, "\\u{byte:04x}");
             return;
-        };
-        match ESCAPES.get(usize::from(byte)).copied().unwrap_or(0) {
-            1 => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
-                out.extend_from_slice(&[
-                    b'\\',
-                    b'u',
-                    b'0',
-                    b'0',
-                    digit(byte >> 4),
-                    digit(byte & 0xf),
-                ]);
-            }
-            short => out.extend_from_slice(&[b'\\', short]),
         }
-        rest = after;
-    }
+    };
+    out.extend_from_slice(&[b'\\', short]);
 }
 
-/// Bytes at the start of `text` that need no escape. Eight at a time.
-#[inline]
-fn plain_prefix(text: &[u8]) -> usize {
-    let (words, tail) = text.as_chunks::<8>();
-    let mut length = 0;
-    for word in words {
-        let special = special_bytes(u64::from_le_bytes(*word));
-        if special != 0 {
-            return length + (special.trailing_zeros() / 8) as usize;
-        }
-        length += 8;
-    }
-    for byte in tail {
-        if ESCAPES
-            .get(usize::from(*byte))
-            .is_some_and(|escape| *escape != 0)
-        {
-            return length;
-        }
-        length += 1;
-    }
-    length
-}
-
-/// The high bit of each byte that is a control character, a quote or a backslash. Bits above the first set one may be
-/// wrong (a borrow), the first is right.
-#[inline]
-const fn special_bytes(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let control = word.wrapping_sub(ONES * 0x20);
-    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
-    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    (control | quote | backslash) & !word & HIGH
-}
-
-fn append_unsigned(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0_u8; 20];
-    let mut start = digits.len();
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-        start -= 1;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+fn append_unsigned(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Whole numbers up to here are exact in a double and are written without an exponent.

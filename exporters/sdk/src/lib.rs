@@ -56,6 +56,7 @@
 //! else. The settings' placeholders for secrets stay placeholders: the host fills them in on the way out.
 
 mod bindings;
+mod blocks;
 mod exporter;
 pub mod feedback;
 pub mod http;

@@ -14,17 +14,33 @@
 //! assert!(matches!(fates[1], ItemResult::Rejected(_)));
 //! ```
 
+use std::time::{Duration, Instant};
+
 use crate::outcome::{ItemResult, SendOutcome, SendResult};
+
+/// No further part is tried after this long, so that the call ends before the host's limit (a minute) although a part
+/// may wait for its answer as long as the host lets it (half a minute).
+const BUDGET: Duration = Duration::from_secs(20);
 
 /// Sends the parts of a batch of `count` items one after the other; each part names its items by index. While nothing is
 /// stored, an answer about a whole request (too large, isolate, unauthorized, partial) is one about the whole batch, and
 /// the rest is not tried; once a part is stored, the items of such a part come again alone. After an answer that asks for
-/// time the rest is not tried. Items that no part names are retried: name each once.
+/// time the rest is not tried, nor after 20 seconds. Items that no part names are retried: name each once.
 pub fn send<P>(
+    count: usize,
+    parts: impl IntoIterator<Item = (Vec<usize>, P)>,
+    deliver: impl FnMut(P) -> SendResult,
+) -> SendResult {
+    send_within(BUDGET, count, parts, deliver)
+}
+
+fn send_within<P>(
+    budget: Duration,
     count: usize,
     parts: impl IntoIterator<Item = (Vec<usize>, P)>,
     mut deliver: impl FnMut(P) -> SendResult,
 ) -> SendResult {
+    let started = Instant::now();
     let mut fates = vec![ItemResult::Retry("not tried in this call".to_owned()); count];
     let mut is_stored = false;
     let mut not_before = None;
@@ -51,7 +67,7 @@ pub fn send<P>(
                 *place = fate;
             }
         }
-        if not_before.is_some() {
+        if not_before.is_some() || started.elapsed() >= budget {
             break;
         }
     }
@@ -63,8 +79,6 @@ pub fn send<P>(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn sent(results: Vec<SendResult>) -> (SendResult, usize) {
@@ -114,5 +128,14 @@ mod tests {
         let (result, tried) = sent(vec![all(ItemResult::Delivered).not_before(wait)]);
         assert_eq!(tried, 1);
         assert!(result.not_before.is_some());
+    }
+
+    #[test]
+    fn a_call_that_has_taken_long_ends() {
+        let parts = [(vec![0], "first"), (vec![1], "second")];
+        let result = send_within(Duration::ZERO, 2, parts, |_| all(ItemResult::Delivered));
+        let later = ItemResult::Retry("not tried in this call".to_owned());
+        let fates = vec![ItemResult::Delivered, later];
+        assert_eq!(result, SendResult::each(fates));
     }
 }

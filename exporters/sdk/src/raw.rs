@@ -12,6 +12,8 @@
 
 use std::borrow::Cow;
 
+use crate::blocks::{BLOCK, plain_prefix};
+
 /// What a JSON value is, by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the six kinds of JSON values, by name")]
@@ -223,15 +225,27 @@ impl<'a> Cursor<'a> {
     fn skip_string(&mut self) {
         self.at += 1;
         let bytes = self.text.as_bytes();
-        while let Some(&byte) = bytes.get(self.at) {
-            self.at += 1;
-            match byte {
-                b'"' => return,
-                b'\\' => self.at += 1,
-                _ => {}
+        loop {
+            while let Some(block) = bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+                let plain = plain_prefix(block);
+                self.at += plain;
+                if plain < BLOCK {
+                    break;
+                }
+            }
+            match bytes.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return;
+                }
+                Some(b'\\') => self.at += 2,
+                Some(_) => self.at += 1,
+                None => {
+                    self.at = bytes.len();
+                    return;
+                }
             }
         }
-        self.at = self.at.min(bytes.len());
     }
 
     /// From the opening bracket to after the one that closes it.
@@ -304,6 +318,21 @@ mod tests {
                 + members("null").count(),
             0
         );
+    }
+
+    #[test]
+    fn strings_end_where_they_end_wherever_their_escapes_are() {
+        for place in 0..40 {
+            for special in ["\"", "\\", "\n", "\u{1}", "é"] {
+                let mut text = "x".repeat(40);
+                text.insert_str(place, special);
+                let json = serde_json::to_string(&[text.as_str(), "next"]).unwrap();
+                let found: Vec<_> = elements(&json)
+                    .map(|value| self::text(value).unwrap())
+                    .collect();
+                assert_eq!(found, [text.as_str(), "next"]);
+            }
+        }
     }
 
     #[test]

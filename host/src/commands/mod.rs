@@ -10,6 +10,7 @@ pub mod plugin;
 pub mod queue;
 pub mod run;
 pub mod show;
+pub mod test;
 pub mod validate;
 
 #[cfg(test)]
@@ -25,6 +26,8 @@ use crate::cli::{Command, Output, RunArgs};
 use crate::config::component::ComponentFacts;
 use crate::config::select::LoadedComponents;
 use crate::config::{self, Environment, Loaded};
+use crate::conformance::scorecard::Scorecard;
+use crate::conformance::{Options, TestError};
 use crate::print::{Look, Tone, line};
 
 /// How the process ends. The only place that knows the numbers.
@@ -56,6 +59,12 @@ pub trait Components {
     /// Loads the files, in the order given: facts, or why it cannot be loaded. Several at once, because compiling can
     /// go on in parallel.
     fn load(&self, files: &[PathBuf]) -> Vec<Result<ComponentFacts, String>>;
+
+    /// Tests a component that [`Components::load`] has loaded.
+    ///
+    /// # Errors
+    /// There is no result; what the component does wrong is in the scorecard.
+    fn test(&self, file: &Path, options: Options) -> Result<Scorecard, TestError>;
 }
 
 /// What every command gets.
@@ -84,6 +93,7 @@ pub fn execute(
         Command::Run(args) => run(args, ctx),
         Command::New(args) => new::run(args, ctx),
         Command::Inspect(args) => inspect::run(args, ctx),
+        Command::Test(args) => test::run(args, ctx),
         Command::Matrix(args) => matrix::run(args, ctx),
         Command::Validate(args) => validate::run(args, ctx),
         Command::Plugin(command) => plugin::run(command, ctx),

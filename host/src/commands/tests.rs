@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::cli::Cli;
 use crate::config::lock::{FILE_NAME, Lock};
+use crate::conformance::scorecard::{Check, Group, Verdict};
 use crate::event::Signal;
 
 /// Components by file name.
@@ -26,6 +27,27 @@ impl Components for Shelf {
             .iter()
             .map(|file| by_name(file).ok_or_else(|| "not a component".to_owned()))
             .collect()
+    }
+
+    /// Nothing runs: one check, which fails where the setting `fails` is given.
+    fn test(&self, _: &Path, options: Options) -> Result<Scorecard, TestError> {
+        let verdict = if options.settings.contains_key("fails") {
+            Verdict::Failed
+        } else {
+            Verdict::Passed
+        };
+        let check = Check {
+            group: Group::Describe,
+            signal: None,
+            name: "size".to_owned(),
+            verdict,
+            found: format!("{} fixtures", options.fixtures.len()),
+            fix: None,
+        };
+        Ok(Scorecard {
+            checks: vec![check],
+            seen: Vec::new(),
+        })
     }
 }
 
@@ -317,4 +339,38 @@ fn a_broken_lock_stops_and_names_the_file() {
         ),
         "{err}"
     );
+}
+
+#[test]
+fn a_test_ends_as_its_scorecard_says() {
+    let world = World::new();
+    let plugin = world.path("plugins/json.wasm");
+    let (exit, out, _) = world.run(&["test", &plugin]);
+    assert_eq!(exit, Exit::Fine, "{out}");
+    let (exit, out, _) = world.run(&["test", &plugin, "--set", "fails=1", "--output", "json"]);
+    assert_eq!(exit, Exit::Failed);
+    let card: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (&card["result"], &card["counts"]["failed"]),
+        (&json!("failed"), &json!(1))
+    );
+}
+
+#[test]
+fn a_test_without_what_it_needs_is_bad_usage() {
+    let world = World::new();
+    let plugin = world.path("plugins/json.wasm");
+    let reply = world.write("reply.json", r#"{"status": "fine"}"#);
+    for (line, wanted) in [
+        (["--fixtures", "/nowhere"], "/nowhere"),
+        (["--reply", "/nowhere"], "/nowhere"),
+        (["--reply", &*reply], "status"),
+    ] {
+        let (exit, _, err) = world.run(&[&["test", &*plugin], &line[..]].concat());
+        assert_eq!(exit, Exit::BadUsage, "{err}");
+        assert!(err.contains(wanted), "{err}");
+    }
+    let (exit, _, err) = world.run(&["test", &world.path("plugins/broken.wasm")]);
+    assert_eq!(exit, Exit::Failed, "{err}");
+    assert!(err.contains("not a component"), "{err}");
 }

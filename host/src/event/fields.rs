@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::records::{Json, Text};
-use super::time;
+use super::{json, time};
 
 /// How deep a record may nest, its own braces included. Deeper ones are refused: components parse free-form JSON with
 /// recursive parsers, and 128 is the limit of the strictest common one.
@@ -86,7 +86,7 @@ pub(crate) fn present(raw: &str) -> Option<&str> {
 /// The text of a JSON string; `None` when the value is not a string. Lone surrogates become U+FFFD.
 pub(crate) fn as_text(raw: &str) -> Option<Text<'_>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if !inner.as_bytes().contains(&b'\\') {
+    if json::is_plain(inner) {
         return Some(Cow::Borrowed(inner));
     }
     if let Ok(text) = serde_json::from_str::<String>(raw) {
@@ -167,16 +167,16 @@ fn hex_id<'a>(
         )
     };
     let id = as_text(raw).ok_or_else(refuse)?;
-    if id.is_empty() || id.len() > max_digits || id.bytes().all(|byte| byte == b'0') {
-        return Err(refuse());
-    }
-    let mut has_upper = false;
+    // Without branches, so that the compiler looks at many digits at once.
+    let (mut is_hex, mut has_upper, mut is_zero) = (true, false, true);
     for byte in id.bytes() {
-        match byte {
-            b'0'..=b'9' | b'a'..=b'f' => {}
-            b'A'..=b'F' => has_upper = true,
-            _ => return Err(refuse()),
-        }
+        let is_upper = byte.wrapping_sub(b'A') < 6;
+        is_hex &= byte.wrapping_sub(b'0') < 10 || byte.wrapping_sub(b'a') < 6 || is_upper;
+        has_upper |= is_upper;
+        is_zero &= byte == b'0';
+    }
+    if is_zero || !is_hex || id.len() > max_digits {
+        return Err(refuse());
     }
     Ok(Some(if has_upper {
         Cow::Owned(id.to_ascii_lowercase())

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use wide::u8x16;
+
 use super::fields::{FieldError, as_text, excerpt};
 use super::records::Text;
 
@@ -20,12 +22,13 @@ pub(super) struct Malformed {
 }
 
 impl Malformed {
-    const fn new(at: usize, wanted: &'static str) -> Self {
-        Self {
+    #[cold]
+    fn new(at: usize, wanted: &'static str) -> Box<Self> {
+        Box::new(Self {
             at,
             wanted,
             too_deep_in: None,
-        }
+        })
     }
 
     /// The same as an error of the whole text.
@@ -55,7 +58,7 @@ impl Malformed {
     }
 }
 
-type Step = Result<usize, Malformed>;
+type Step = Result<usize, Box<Malformed>>;
 
 /// How deep a value may nest for [`object`] and [`array`]: what fits the stack of bits below.
 pub(super) const MAX_VALUE_DEPTH: u32 = u128::BITS;
@@ -77,22 +80,17 @@ pub(super) fn object<'a>(
         return Ok(at + 1);
     }
     loop {
-        let (key_end, has_escape) = string(bytes, at)?;
-        let key = match has_escape {
-            false => Cow::Borrowed(text.get(at + 1..key_end - 1).unwrap_or_default()),
-            true => text.get(at..key_end).and_then(as_text).unwrap_or_default(),
-        };
+        let (key, key_end) = member_key(text, at)?;
         at = space(bytes, key_end);
         if byte(bytes, at) != Some(b':') {
             return Err(Malformed::new(at, "`:`"));
         }
         let start = space(bytes, at + 1);
-        let end = value(bytes, start, max_depth).map_err(|error| match error.too_deep_in {
-            Some(_) => Malformed {
-                too_deep_in: Some(key.clone().into_owned()),
-                ..error
-            },
-            None => error,
+        let end = value(bytes, start, max_depth).map_err(|mut error| {
+            if error.too_deep_in.is_some() {
+                error.too_deep_in = Some(key.clone().into_owned());
+            }
+            error
         })?;
         take(key, text.get(start..end).unwrap_or_default());
         at = space(bytes, end);
@@ -102,6 +100,22 @@ pub(super) fn object<'a>(
             _ => return Err(Malformed::new(at, "`,` or `}`")),
         }
     }
+}
+
+/// The key that starts here, escapes resolved, and where it ends.
+#[inline]
+fn member_key(text: &str, at: usize) -> Result<(Text<'_>, usize), Box<Malformed>> {
+    let bytes = text.as_bytes();
+    if byte(bytes, at) == Some(b'"') {
+        let end = plain(bytes, at + 1);
+        if byte(bytes, end) == Some(b'"') {
+            let inside = text.get(at + 1..end).unwrap_or_default();
+            return Ok((Cow::Borrowed(inside), end + 1));
+        }
+    }
+    let end = string(bytes, at)?;
+    let key = text.get(at..end).and_then(as_text).unwrap_or_default();
+    Ok((key, end))
 }
 
 /// Hands out the elements of the array at the front of `text` and returns its length.
@@ -134,7 +148,16 @@ fn byte(bytes: &[u8], at: usize) -> Option<u8> {
 
 /// The end of the white space that starts here.
 #[inline]
-fn space(bytes: &[u8], mut at: usize) -> usize {
+fn space(bytes: &[u8], at: usize) -> usize {
+    // Most texts have none.
+    match byte(bytes, at) {
+        Some(b'!'..) => at,
+        _ => all_space(bytes, at),
+    }
+}
+
+#[cold]
+fn all_space(bytes: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = byte(bytes, at) {
         at += 1;
     }
@@ -145,7 +168,7 @@ fn space(bytes: &[u8], mut at: usize) -> usize {
 #[inline]
 fn value(bytes: &[u8], at: usize, max_depth: u32) -> Step {
     match byte(bytes, at) {
-        Some(b'"') => string(bytes, at).map(|(end, _)| end),
+        Some(b'"') => string(bytes, at),
         Some(b'{' | b'[') => container(bytes, at, max_depth),
         _ => scalar(bytes, at),
     }
@@ -211,11 +234,9 @@ fn container(bytes: &[u8], mut at: usize, max_depth: u32) -> Step {
             Some(open @ (b'{' | b'[')) => {
                 if depth >= max_depth.min(MAX_VALUE_DEPTH) {
                     let wanted = "must nest so that the record has at most 128 levels";
-                    return Err(Malformed {
-                        at,
-                        wanted,
-                        too_deep_in: Some(String::new()),
-                    });
+                    let mut error = Malformed::new(at, wanted);
+                    error.too_deep_in = Some(String::new());
+                    return Err(error);
                 }
                 depth += 1;
                 stack = stack << 1 | u128::from(open == b'{');
@@ -228,7 +249,7 @@ fn container(bytes: &[u8], mut at: usize, max_depth: u32) -> Step {
                 depth -= 1;
                 stack >>= 1;
             }
-            Some(b'"') => at = string(bytes, at)?.0,
+            Some(b'"') => at = string(bytes, at)?,
             _ => at = scalar(bytes, at)?,
         }
         // After a value: close what ends here, then go on to the next value.
@@ -269,7 +290,7 @@ fn container(bytes: &[u8], mut at: usize, max_depth: u32) -> Step {
 /// A key and its colon; returns where the value starts.
 #[inline]
 fn key(bytes: &[u8], at: usize) -> Step {
-    let (end, _) = string(bytes, at)?;
+    let end = string(bytes, at)?;
     let colon = space(bytes, end);
     if byte(bytes, colon) == Some(b':') {
         Ok(space(bytes, colon + 1))
@@ -278,55 +299,53 @@ fn key(bytes: &[u8], at: usize) -> Step {
     }
 }
 
-const ONES: u64 = u64::from_ne_bytes([1; 8]);
-
-/// Marks, by its highest bit, the first byte that ends plain text: a quote, a backslash or a control character. Bytes
-/// after the first may be marked wrongly. (Mycroft's test, <https://graphics.stanford.edu/~seander/bithacks.html>.)
+/// The end of the string that starts here.
 #[inline]
-const fn special(word: u64) -> u64 {
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    let to_quote = word ^ (ONES * b'"' as u64);
-    let quote = to_quote.wrapping_sub(ONES) & !to_quote;
-    let to_backslash = word ^ (ONES * b'\\' as u64);
-    let backslash = to_backslash.wrapping_sub(ONES) & !to_backslash;
-    (control | quote | backslash) & (ONES << 7)
-}
-
-/// The end of the string that starts here, and whether it has escapes.
-#[inline]
-fn string(bytes: &[u8], at: usize) -> Result<(usize, bool), Malformed> {
+fn string(bytes: &[u8], at: usize) -> Step {
     if byte(bytes, at) != Some(b'"') {
         return Err(Malformed::new(at, "`\"`"));
     }
-    let (mut at, mut has_escape) = (at + 1, false);
+    let mut at = plain(bytes, at + 1);
     loop {
-        at = plain(bytes, at);
-        match byte(bytes, at) {
-            Some(b'"') => return Ok((at + 1, has_escape)),
-            Some(b'\\') => {
-                has_escape = true;
-                at = escape(bytes, at)?;
-            }
+        at = match byte(bytes, at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => plain(bytes, escape(bytes, at)?),
             Some(_) => return Err(Malformed::new(at, "an escape of the control character")),
             None => return Err(Malformed::new(at, "`\"`")),
-        }
+        };
     }
 }
 
-/// The end of the text that means itself.
+/// The end of the text that means itself: a quote, a backslash, a control character or the end of all.
 #[inline]
 fn plain(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let mark = special(u64::from_le_bytes(*word));
-        if mark != 0 {
-            return at + (mark.trailing_zeros() / 8) as usize;
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let marks = special(*block);
+        if marks != 0 {
+            return at + marks.trailing_zeros() as usize;
         }
-        at += 8;
+        at += size_of_val(block);
     }
     while byte(bytes, at).is_some_and(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
         at += 1;
     }
     at
+}
+
+/// Whether what stands between the quotes of a checked string means itself.
+#[inline]
+pub(super) fn is_plain(inside: &str) -> bool {
+    plain(inside.as_bytes(), 0) == inside.len()
+}
+
+/// One bit a byte: quotes, backslashes and control characters.
+#[inline]
+fn special(block: [u8; 16]) -> u32 {
+    let block = u8x16::new(block);
+    let control = block.min(u8x16::splat(0x1f)).simd_eq(block);
+    let quote = block.simd_eq(u8x16::splat(b'"'));
+    let backslash = block.simd_eq(u8x16::splat(b'\\'));
+    (control | quote | backslash).to_bitmask()
 }
 
 fn escape(bytes: &[u8], at: usize) -> Step {
@@ -486,7 +505,7 @@ mod tests {
         fn strings_end_where_they_end(text in any::<String>(), padding in 0_usize..9) {
             let quoted = serde_json::to_string(&text).unwrap();
             let body = format!("{}{quoted}tail", " ".repeat(padding));
-            prop_assert_eq!(string(body.as_bytes(), padding).unwrap().0, padding + quoted.len());
+            prop_assert_eq!(string(body.as_bytes(), padding).unwrap(), padding + quoted.len());
         }
 
         #[test]

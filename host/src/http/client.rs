@@ -3,6 +3,7 @@
 //! `plugin` makes one client an exporter and hands it the components' requests. Dropping the future of
 //! [`Client::send`] gives the request up; whether it was processed is then unknown.
 
+use std::mem;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use super::retry_after;
 use super::scrub::Scrubber;
 use super::secrets::Secrets;
 use super::tls;
+use super::wire::{Backend, Wire};
 use crate::config::secret::Secret;
 use crate::config::{ClientCertificate, Compress};
 
@@ -104,7 +106,7 @@ pub struct Client {
 struct Inner {
     exporter: String,
     policy: Arc<Policy>,
-    dialer: Dialer,
+    wire: Wire,
     lookup: LookupField,
     filler: Filler,
     scrubber: Scrubber,
@@ -132,32 +134,42 @@ impl Client {
         Self::with_lookup(settings, dial::system_lookup())
     }
 
+    /// As [`Client::new`], but what passes the checks goes to `backend`, and neither names nor certificates are used.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn with_backend(
+        settings: ClientSettings,
+        backend: Arc<dyn Backend>,
+    ) -> Result<Self, ClientError> {
+        Self::build(settings, dial::system_lookup(), |_, _, _| {
+            Ok(Wire::Backend(backend))
+        })
+    }
+
     /// As [`Client::new`], with another name service.
     pub(super) fn with_lookup(
         settings: ClientSettings,
         lookup: Lookup,
     ) -> Result<Self, ClientError> {
-        let transport = &settings.transport;
-        let proxy = transport.proxy.as_ref().map(Proxy::parse).transpose()?;
+        Self::build(settings, Arc::clone(&lookup), |policy, settings, proxy| {
+            network(policy, settings, proxy, &lookup)
+        })
+    }
+
+    fn build(
+        mut settings: ClientSettings,
+        lookup: Lookup,
+        wire: impl FnOnce(&Arc<Policy>, &ClientSettings, Option<&Proxy>) -> Result<Wire, ClientError>,
+    ) -> Result<Self, ClientError> {
+        let proxy = settings.transport.proxy.as_ref();
+        let proxy = proxy.map(Proxy::parse).transpose()?;
         let policy = Arc::new(Policy {
-            origins: settings.origins,
-            operator_hosts: settings.operator_hosts.into_iter().collect(),
-            own_listeners: settings.own_listeners,
+            origins: mem::take(&mut settings.origins),
+            operator_hosts: settings.operator_hosts.drain(..).collect(),
+            own_listeners: mem::take(&mut settings.own_listeners),
             is_proxied: proxy.is_some(),
         });
-        let needs_tls = proxy.as_ref().is_some_and(Proxy::is_tls)
-            || policy
-                .origins
-                .iter()
-                .any(|origin| origin.scheme() == Scheme::Https);
-        let tls = if needs_tls {
-            tls::config(
-                transport.ca_file.as_deref(),
-                transport.client_certificate.as_ref(),
-            )?
-        } else {
-            tls::without_authorities()?
-        };
         let hidden = settings
             .secrets
             .entries()
@@ -165,7 +177,7 @@ impl Client {
             .map(|entry| entry.value.expose());
         let scrubber = Scrubber::new(hidden.chain(proxy.iter().filter_map(Proxy::password)));
         let inner = Inner {
-            dialer: Dialer::new(&policy, &settings.limits, &tls, proxy.as_ref(), &lookup)?,
+            wire: wire(&policy, &settings, proxy.as_ref())?,
             exporter: settings.exporter,
             policy,
             lookup: LookupField(lookup),
@@ -241,6 +253,28 @@ impl Client {
             Err(error) => Err(HttpError::Unreachable(fault::causes(&error))),
         }
     }
+}
+
+/// Connections to the network, as the operator wants them made.
+fn network(
+    policy: &Arc<Policy>,
+    settings: &ClientSettings,
+    proxy: Option<&Proxy>,
+    lookup: &Lookup,
+) -> Result<Wire, ClientError> {
+    let transport = &settings.transport;
+    let mut origins = policy.origins.iter();
+    let needs_tls =
+        proxy.is_some_and(Proxy::is_tls) || origins.any(|origin| origin.scheme() == Scheme::Https);
+    let tls = if needs_tls {
+        tls::config(
+            transport.ca_file.as_deref(),
+            transport.client_certificate.as_ref(),
+        )?
+    } else {
+        tls::without_authorities()?
+    };
+    Dialer::new(policy, &settings.limits, &tls, proxy, lookup).map(Wire::Network)
 }
 
 /// Whether the URL says so by itself; what a name resolves to is not asked.
@@ -363,18 +397,14 @@ impl Inner {
             .refuse_in("host or path of the URL", url.path().as_bytes())?;
         let body = (!hop.is_body_dropped).then_some(body);
         let headers = outgoing.head(&mut url, body, &self.hops.header_value(), &self.filler)?;
-        let client = self.dialer.for_port(target.port);
-        let client = client
-            .ok_or_else(|| HttpError::Denied(format!("port {} is not granted", target.port)))?;
         let mut request = reqwest::Request::new(hop.method.clone(), url);
         *request.headers_mut() = headers;
         *request.body_mut() = body
             .filter(|body| !body.wire.is_empty())
             .map(|body| body.wire.clone().into());
-        client
-            .execute(request)
+        self.wire
+            .exchange(&target, request, &self.limits, &self.scrubber)
             .await
-            .map_err(|error| fault::of_sending(error, &self.limits, &self.scrubber))
     }
 
     /// A redirect's URL is the server's text, which may hold a secret.

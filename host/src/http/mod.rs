@@ -11,6 +11,7 @@ pub mod message;
 pub mod origin;
 pub mod retry_after;
 pub mod secrets;
+pub mod wire;
 
 mod address;
 mod client;

@@ -65,6 +65,19 @@ impl Component {
         &self.description
     }
 
+    /// Asks it again who it is, on an instance of its own.
+    ///
+    /// # Errors
+    /// As [`Engine::load`] where `describe` is concerned.
+    pub async fn describe_again(&self) -> Result<Description, LoadError> {
+        let label = Arc::from(self.description.name.as_str());
+        let described = instance::describe(&self.engine, &self.pre, &self.indices, &label);
+        description::check(
+            described.await.map_err(LoadError::Describe)?,
+            self.outside.signals,
+        )
+    }
+
     /// Whether it serves a page.
     #[must_use]
     pub fn serves_page(&self) -> bool {

@@ -19,11 +19,12 @@ const PACKAGE: &str = "mastra:observability";
 /// The contract version that this host speaks; a test compares it with `wit/`.
 pub(super) const CONTRACT_VERSION: Version = Version::new(0, 1, 0);
 
-/// Interfaces of WASI 0.2 that are linked, with nothing granted.
-const WASI_PACKAGES: [&str; 6] = [
+/// Interfaces of WASI 0.2 that are linked, with nothing granted but what `http` grants.
+const WASI_PACKAGES: [&str; 7] = [
     "wasi:cli",
     "wasi:clocks",
     "wasi:filesystem",
+    "wasi:http",
     "wasi:io",
     "wasi:random",
     "wasi:sockets",
@@ -148,8 +149,13 @@ pub(super) fn detect(
         outside: &outside,
         engine,
     };
+    let exports = || {
+        let exports = outside.exports(engine);
+        exports.map(|(name, _)| name.to_owned()).collect()
+    };
     let lifecycle = view.lifecycle()?.ok_or_else(|| LoadError::NoLifecycle {
         expected: full_name("lifecycle"),
+        exports: exports(),
     })?;
     let indices = Indices {
         lifecycle,
@@ -174,6 +180,7 @@ pub(super) fn detect(
     if indices.signals().is_empty() {
         return Err(LoadError::NoSignal {
             host: CONTRACT_VERSION,
+            exports: exports(),
         });
     }
     Ok(Detected {
@@ -241,9 +248,8 @@ fn check_import(import: &str) -> Result<(), LoadError> {
         return unknown("this host links WASI 0.2; build for it (Rust: target wasm32-wasip2)");
     }
     match package {
-        "wasi:http" => unknown("send requests with `mastra:observability/http`"),
         _ if import.starts_with("wasi:") => {
-            unknown("this host links WASI 0.2's cli, clocks, io and random only")
+            unknown("this host links WASI 0.2's cli, clocks, http, io and random only")
         }
         _ => unknown(
             "an exporter may import mastra:observability and WASI 0.2; leave it out or compose it in",

@@ -118,14 +118,7 @@ impl Instance {
         .await
         .map_err(StartFault::Call)?;
         let ticker = Arc::clone(&component.engine.inner.ticker);
-        let configured = bounded(&ticker, &mut store, budget, |store| {
-            exports.lifecycle.call_configure(store, settings_json)
-        });
-        match configured.await {
-            Ok(Ok(())) => {}
-            Ok(Err(refused)) => return Err(StartFault::Settings(refusals(refused))),
-            Err(fault) => return Err(StartFault::Call(fault.explain(&store, budget))),
-        }
+        configure(&ticker, &mut store, &exports, settings_json, budget).await?;
         let start_bytes = store.data().memory.used_bytes();
         Ok(Self {
             store,
@@ -139,6 +132,22 @@ impl Instance {
             started: Instant::now(),
             start_bytes,
         })
+    }
+
+    /// Gives it other settings. After an error of the call the instance is not to be used again.
+    pub(super) async fn configure(&mut self, settings_json: &str) -> Result<(), StartFault> {
+        let budget = Budget {
+            cpu: self.limits.start_cpu,
+            wall: self.limits.start_wall,
+        };
+        configure(
+            &self.ticker,
+            &mut self.store,
+            &self.exports,
+            settings_json,
+            budget,
+        )
+        .await
     }
 
     /// Hands a batch over. After an error the instance is not to be used again.
@@ -172,11 +181,11 @@ impl Instance {
                 holder: 0,
             }
         } else {
-            self.store.data_mut().has_unknown_outcome = false;
+            self.store.data_mut().forget_outcomes();
             let result = self.call(batch, &decoded).await;
             self.arena.reset();
             SendResult {
-                has_unknown_outcome: self.store.data().has_unknown_outcome,
+                has_unknown_outcome: self.store.data().has_unknown_outcome(),
                 ..answers::send_result(result?, items, self.is_stateful)?
             }
         };
@@ -289,6 +298,11 @@ impl Instance {
 
     /// The last call. The instance is gone afterwards, whatever it answers.
     pub(super) async fn shutdown(mut self) -> Result<(), CallError> {
+        self.end().await
+    }
+
+    /// As [`Instance::shutdown`], for who wants to see what comes after it.
+    pub(super) async fn end(&mut self) -> Result<(), CallError> {
         let budget = Budget {
             cpu: self.limits.shutdown_wall,
             wall: self.limits.shutdown_wall,
@@ -322,6 +336,23 @@ pub(super) async fn describe(
     match described.await {
         Ok(described) => Ok(described),
         Err(fault) => Err(fault.explain(&store, budget)),
+    }
+}
+
+async fn configure(
+    ticker: &Arc<Ticker>,
+    store: &mut Store<HostState>,
+    exports: &Exports,
+    settings_json: &str,
+    budget: Budget,
+) -> Result<(), StartFault> {
+    let configured = bounded(ticker, store, budget, |store| {
+        exports.lifecycle.call_configure(store, settings_json)
+    });
+    match configured.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(refused)) => Err(StartFault::Settings(refusals(refused))),
+        Err(fault) => Err(StartFault::Call(fault.explain(store, budget))),
     }
 }
 

@@ -98,20 +98,26 @@ pub enum LoadError {
     /// The required interface is missing.
     #[error(
         "the component does not export `{expected}`, which every exporter must: \
-         include one of the contract's worlds, such as `traces-exporter`"
+         include one of the contract's worlds, such as `traces-exporter`{}",
+        instead(exports)
     )]
     NoLifecycle {
         /// The interface's full name.
         expected: String,
+        /// What it exports instead.
+        exports: Vec<String>,
     },
     /// None of the five signals is exported.
     #[error(
         "the component exports none of the five signals: export at least one of `traces`, `logs`, `metrics`, \
-         `scores`, `feedback` of mastra:observability@{host}"
+         `scores`, `feedback` of mastra:observability@{host}{}",
+        instead(exports)
     )]
     NoSignal {
         /// The host's contract version.
         host: Version,
+        /// What it exports instead.
+        exports: Vec<String>,
     },
     /// `describe` gave no answer.
     #[error("the component's `describe` failed")]
@@ -124,6 +130,13 @@ pub enum LoadError {
         /// What is wrong, and what would be right.
         reason: String,
     },
+}
+
+fn instead(exports: &[String]) -> String {
+    match exports {
+        [] => "; it exports nothing".to_owned(),
+        exports => format!("; it exports `{}`", exports.join("`, `")),
+    }
 }
 
 fn listed(differences: &[TypeDifference]) -> String {

@@ -25,6 +25,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 mod ticker;
+mod trial;
 mod typing;
 mod worker;
 
@@ -39,4 +40,5 @@ pub use instance::{RecyclePolicy, SettingError};
 pub use limits::CallLimits;
 pub use load_error::LoadError;
 pub use pool::{GuestSettings, Pool, PoolSettings, StartError};
+pub use trial::Trial;
 pub use typing::TypeDifference;

@@ -91,7 +91,7 @@ pub enum StartError {
     /// `configure` refused the settings.
     #[error("component refused its settings:{}", listed(.0))]
     Settings(Vec<SettingError>),
-    /// With [`Pool::reconfigure`] only: the trial instance failed, the old settings stay.
+    /// With [`Pool::reconfigure`] and trials only: the instance failed; the old settings stay.
     #[error("cannot try the new settings")]
     Call(#[source] CallError),
 }
@@ -434,15 +434,22 @@ fn start_settings(
     generation: u64,
     limits: CallLimits,
 ) -> StartSettings {
+    let (grants, settings_json) = grants(exporter, guest);
     StartSettings {
-        grants: Grants {
-            exporter: Arc::clone(exporter),
-            http: guest.http,
-            output: guest.output,
-            store: guest.store,
-        },
-        settings_json: guest.settings_json.into(),
+        grants,
+        settings_json,
         generation,
         limits,
     }
+}
+
+/// What instances may reach, and their settings.
+pub(super) fn grants(exporter: &Arc<str>, guest: GuestSettings) -> (Grants, Arc<str>) {
+    let grants = Grants {
+        exporter: Arc::clone(exporter),
+        http: guest.http,
+        output: guest.output,
+        store: guest.store,
+    };
+    (grants, guest.settings_json.into())
 }

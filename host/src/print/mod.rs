@@ -12,6 +12,7 @@ pub mod plugins;
 pub mod problems;
 pub mod progress;
 pub mod report;
+pub mod scorecard;
 pub mod stored;
 pub mod traces;
 

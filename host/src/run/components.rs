@@ -14,6 +14,8 @@ use crate::commands::{Components, causes};
 use crate::config::Environment;
 use crate::config::component::{Behaviour, ComponentFacts};
 use crate::config::select::LoadedComponents;
+use crate::conformance::scorecard::Scorecard;
+use crate::conformance::{self, Options, TestError};
 use crate::plugin::{
     BIG_COMPONENT_BYTES, Component, Engine, EngineError, EngineSettings, LoadProgress,
 };
@@ -150,6 +152,19 @@ impl Components for Loader {
         let cut_short = || Err("loading was cut short".to_owned());
         let result = |file| loaded.get(file).cloned().unwrap_or_else(cut_short);
         files.iter().map(result).collect()
+    }
+
+    /// On a runtime of its own whose clock stands still while nothing waits, so that time-outs take no time.
+    fn test(&self, file: &Path, options: Options) -> Result<Scorecard, TestError> {
+        let failed = |error: &dyn std::fmt::Display| TestError::Surroundings(error.to_string());
+        let component = self.component(file);
+        let component = component.ok_or_else(|| failed(&"the component is not loaded"))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .map_err(|error| failed(&error))?;
+        runtime.block_on(conformance::run(&component, options))
     }
 }
 

@@ -25,13 +25,14 @@ use crate::http::secrets::{HideError, Secrets};
 use crate::http::{Client, ClientError, ClientSettings, Limits, Transport};
 use crate::plugin::{
     CallLimits, Component, Description, GuestSettings, HttpCapability, HttpFuture, Output,
-    OutputTarget, Pool, PoolSettings, Setting, UnknownTarget,
+    OutputTarget, Pool, PoolSettings, UnknownTarget,
 };
 use crate::queue::any::AnyQueue;
 use crate::queue::{CursorOptions, OnFull, Queue as _, QueueError, StartAt};
 use crate::route::Route;
 use crate::store::StoreError;
 
+use super::secrets::hide_secrets;
 use super::store::LocalStore;
 
 /// How long calls under way may still take once the host no longer waits for the rest ([`DRAIN_TIME`](super::DRAIN_TIME)).
@@ -155,39 +156,6 @@ pub(super) fn instruments(config: &Config) -> Instruments {
             })
             .collect(),
     )
-}
-
-/// The settings as the component gets them, and the secrets that were taken out.
-fn hide_secrets(
-    description: &Description,
-    values: &Map<String, Value>,
-) -> Result<(Map<String, Value>, Secrets), StartError> {
-    let mut secrets = Secrets::default();
-    let mut settings = values.clone();
-    for setting in description.settings.iter().filter(|setting| setting.secret) {
-        if let Some(value) = settings.get_mut(&setting.name) {
-            hide(setting, value, &mut secrets)?;
-        }
-    }
-    Ok((settings, secrets))
-}
-
-/// Hides every text in the value: a secret setting may be an object of headers.
-fn hide(setting: &Setting, value: &mut Value, secrets: &mut Secrets) -> Result<(), StartError> {
-    match value {
-        Value::String(text) if setting.uri => {
-            *text = secrets.hide_url(&setting.name, text, setting.in_body)?
-        }
-        Value::String(text) => *text = secrets.hide(&setting.name, text, setting.in_body)?,
-        Value::Array(items) => items
-            .iter_mut()
-            .try_for_each(|item| hide(setting, item, secrets))?,
-        Value::Object(fields) => fields
-            .values_mut()
-            .try_for_each(|field| hide(setting, field, secrets))?,
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-    Ok(())
 }
 
 fn client(

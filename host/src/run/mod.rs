@@ -12,6 +12,7 @@ mod pages;
 pub mod queue;
 mod refused;
 mod report;
+pub(crate) mod secrets;
 mod store;
 
 use std::collections::BTreeMap;

@@ -1,9 +1,10 @@
-//! The load generator: posts platform-protocol bodies over a few connections, never further ahead of the sink than the
-//! backlog, and sends a body again when the receiver is full. Its CPU time is the benchmark's, not the host's.
+//! The load generator: posts bodies over a few connections, either never further ahead of the sink than the backlog, or
+//! without looking at the sink until a number is accepted or the receiver is full. Its CPU time is the benchmark's, not
+//! the host's.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +17,6 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::sink::Sink;
-use crate::spans::SpanMaker;
 
 /// Pause before a refused body is sent again.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
@@ -24,12 +24,33 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// Refusals of one body in a row before the load gives up: 30 seconds.
 const MOST_REFUSALS: u64 = 600;
 
+/// Makes request bodies of one protocol.
+pub(crate) trait Bodies: Send + Sync {
+    /// Path of the requests.
+    fn path(&self) -> &'static str;
+
+    /// Media type of the bodies.
+    fn content_type(&self) -> &'static str;
+
+    /// The `index`-th body, of `spans` records. No two have a record in common.
+    ///
+    /// # Errors
+    /// A number of spans that this maker cannot make.
+    fn body(&self, index: u64, spans: usize) -> Result<Vec<u8>>;
+
+    /// Finds records that a receiver refused although it answered 200.
+    ///
+    /// # Errors
+    /// It refused some: a host that keeps some records for itself would look fast.
+    fn all_accepted(&self, answer: &[u8]) -> Result<()>;
+}
+
 /// What to send.
 pub(crate) struct Load {
     /// The host.
     pub(crate) target: SocketAddr,
     /// Makes the bodies.
-    pub(crate) spans: SpanMaker,
+    pub(crate) bodies: Box<dyn Bodies>,
     /// Records in one body.
     pub(crate) spans_a_body: usize,
     /// Connections, each with one request in flight.
@@ -78,6 +99,75 @@ impl Load {
             .await?;
         Ok(sent)
     }
+
+    /// Sends the bodies from `first` on, at most `most`, without regard to what is delivered, until the receiver
+    /// refuses one; returns how many it accepted.
+    ///
+    /// # Errors
+    /// An answer other than 200, 429 and 503, or a broken connection.
+    pub(crate) async fn fill(self: &Arc<Self>, first: u64, most: u64) -> Result<u64> {
+        let next = Arc::new(AtomicU64::new(0));
+        let is_full = Arc::new(AtomicBool::new(false));
+        let mut workers = JoinSet::new();
+        for _ in 0..self.connections {
+            let (load, next, is_full) = (Arc::clone(self), Arc::clone(&next), Arc::clone(&is_full));
+            workers.spawn(async move {
+                let (mut sender, _connection) = load.connect().await?;
+                let mut accepted = 0;
+                while !is_full.load(Ordering::Relaxed) {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= most {
+                        break;
+                    }
+                    let body = load.bodies.body(first + index, load.spans_a_body)?;
+                    if load.post(&mut sender, body.into()).await? {
+                        accepted += 1;
+                    } else {
+                        is_full.store(true, Ordering::Relaxed);
+                    }
+                }
+                anyhow::Ok(accepted)
+            });
+        }
+        let mut accepted = 0;
+        while let Some(of_one) = workers.join_next().await {
+            accepted += of_one.context("a connection's task ended early")??;
+        }
+        Ok(accepted)
+    }
+
+    /// A connection, and the task that serves it.
+    async fn connect(&self) -> Result<(SendRequest<Full<Bytes>>, JoinSet<hyper::Result<()>>)> {
+        let stream = TcpStream::connect(self.target)
+            .await
+            .with_context(|| format!("connect to {}", self.target))?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        let mut connections = JoinSet::new();
+        connections.spawn(connection);
+        Ok((sender, connections))
+    }
+
+    /// Whether the receiver accepted the body; `false` when it is full.
+    async fn post(&self, sender: &mut SendRequest<Full<Bytes>>, body: Bytes) -> Result<bool> {
+        sender.ready().await?;
+        let request = Request::post(self.bodies.path())
+            .header(header::HOST, self.target.to_string())
+            .header(header::CONTENT_TYPE, self.bodies.content_type())
+            .header(header::AUTHORIZATION, "Bearer bench")
+            .body(Full::new(body))?;
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let answer = response.into_body().collect().await?.to_bytes();
+        match status {
+            StatusCode::OK => self.bodies.all_accepted(&answer).map(|()| true),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Ok(false),
+            other => bail!(
+                "the host answered {other}: {}",
+                String::from_utf8_lossy(&answer)
+            ),
+        }
+    }
 }
 
 struct Worker {
@@ -93,13 +183,7 @@ struct Worker {
 impl Worker {
     /// Takes bodies until there are no more; the number of refusals.
     async fn run(self) -> Result<u64> {
-        let stream = TcpStream::connect(self.load.target)
-            .await
-            .with_context(|| format!("connect to {}", self.load.target))?;
-        stream.set_nodelay(true)?;
-        let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
-        let mut connections = JoinSet::new();
-        connections.spawn(connection);
+        let (mut sender, _connection) = self.load.connect().await?;
         let mut refused = 0;
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
@@ -110,51 +194,25 @@ impl Worker {
             self.sink
                 .wait_for(self.before + sent_by_then.saturating_sub(self.load.backlog))
                 .await?;
-            let body = self
-                .load
-                .spans
-                .body(self.first + index, self.load.spans_a_body)?;
-            refused += self.post(&mut sender, Bytes::from(body)).await?;
+            let bodies = &self.load.bodies;
+            let body = Bytes::from(bodies.body(self.first + index, self.load.spans_a_body)?);
+            refused += self.post_until_accepted(&mut sender, body).await?;
         }
     }
 
-    async fn post(&self, sender: &mut SendRequest<Full<Bytes>>, body: Bytes) -> Result<u64> {
+    /// The number of refusals.
+    async fn post_until_accepted(
+        &self,
+        sender: &mut SendRequest<Full<Bytes>>,
+        body: Bytes,
+    ) -> Result<u64> {
         for refused in 0..MOST_REFUSALS {
-            sender.ready().await?;
-            let request = Request::post("/ai/spans/publish")
-                .header(header::HOST, self.load.target.to_string())
-                .header(header::CONTENT_TYPE, "application/json")
-                .header(header::AUTHORIZATION, "Bearer bench")
-                .body(Full::new(body.clone()))?;
-            let response = sender.send_request(request).await?;
-            let status = response.status();
-            let answer = response.into_body().collect().await?.to_bytes();
-            match status {
-                StatusCode::OK => return all_accepted(&answer).map(|()| refused),
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                }
-                other => bail!(
-                    "the host answered {other}: {}",
-                    String::from_utf8_lossy(&answer)
-                ),
+            if self.load.post(sender, body.clone()).await? {
+                return Ok(refused);
             }
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
         bail!("the host refused the same body {MOST_REFUSALS} times")
-    }
-}
-
-/// A host that keeps some records for itself would look fast.
-fn all_accepted(answer: &[u8]) -> Result<()> {
-    let answer: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
-    match answer
-        .get("rejected")
-        .and_then(|rejected| rejected.as_array())
-    {
-        Some(rejected) if !rejected.is_empty() => {
-            bail!("the host refused records: {:?}", rejected.first())
-        }
-        _ => Ok(()),
     }
 }
 

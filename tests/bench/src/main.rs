@@ -6,6 +6,8 @@ mod figures;
 mod languages;
 mod load;
 mod measure;
+mod otlp;
+mod outage;
 mod process;
 mod rival;
 mod sink;
@@ -31,6 +33,9 @@ struct Args {
     /// The component under load
     #[arg(long, default_value = "plugins/langfuse.wasm")]
     plugin: PathBuf,
+    /// The component of the OTLP measurement
+    #[arg(long, default_value = "plugins/otel.wasm")]
+    otel: PathBuf,
     /// Folder with the pinned Node packages
     #[arg(long, default_value = "tests/peers")]
     peers: PathBuf,
@@ -59,8 +64,14 @@ struct Args {
 enum Part {
     /// The host under load
     Host,
-    /// The official exporter under the same load
+    /// The official exporter, and Rotel for OTLP, under the same load
     Rival,
+    /// OTLP in and out: the host, and Rotel with `rival`
+    Otlp,
+    /// Receipt to acknowledgement, in memory and synced
+    Acknowledgement,
+    /// Memory with every backend dead, and after
+    Outage,
     /// Resident memory without load
     Idle,
     /// Time from start to ready
@@ -92,7 +103,7 @@ async fn run(args: Args) -> Result<()> {
         host: wants(Part::Host),
         rival: wants(Part::Rival),
     };
-    let needs_host = args.only.as_slice() != [Part::Rival];
+    let needs_host = !args.only.iter().all(|part| *part == Part::Rival) || args.only.is_empty();
     let existing = |path: &PathBuf| {
         if needs_host {
             path.canonicalize()
@@ -104,6 +115,7 @@ async fn run(args: Args) -> Result<()> {
     let plan = Plan {
         host: existing(&args.host)?,
         plugin: existing(&args.plugin)?,
+        otel: existing(&args.otel)?,
         // Absolute: the rival runs in that folder.
         peers: std::path::absolute(&args.peers)?,
         runs: args.runs.max(1),
@@ -123,6 +135,19 @@ async fn run(args: Args) -> Result<()> {
     }
     if wants(Part::Languages) {
         figures.extend(languages::costs(&plan).await?);
+    }
+    if wants(Part::Otlp) {
+        let sides = Sides {
+            host: true,
+            rival: wants(Part::Rival),
+        };
+        figures.extend(otlp::throughput(&plan, sides).await?);
+    }
+    if wants(Part::Acknowledgement) {
+        figures.extend(outage::acknowledgement(&plan).await?);
+    }
+    if wants(Part::Outage) {
+        figures.extend(outage::memory(&plan).await?);
     }
     let machine = figures::machine();
     let mut stdout = std::io::stdout().lock();

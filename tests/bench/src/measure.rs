@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) host: PathBuf,
     /// `langfuse.wasm`
     pub(crate) plugin: PathBuf,
+    /// `otel.wasm`
+    pub(crate) otel: PathBuf,
     /// The folder with the pinned Node packages.
     pub(crate) peers: PathBuf,
     /// Runs of each measurement.
@@ -159,7 +161,7 @@ pub(crate) async fn exporter_run(
 fn load(plan: &Plan, size: Size, subject: &Subject) -> Result<Arc<Load>> {
     Ok(Arc::new(Load {
         target: subject.address,
-        spans: SpanMaker::new(size.bytes, fastrand::u64(..))?,
+        bodies: Box::new(SpanMaker::new(size.bytes, fastrand::u64(..))?),
         spans_a_body: size.spans_a_body,
         connections: plan.connections,
         backlog: plan.backlog,
@@ -280,7 +282,7 @@ fn config(home: &Path, plugin: &Path, exporters: usize) -> Result<PathBuf> {
 }
 
 /// Megabytes of 10^6 bytes.
-fn megabytes(kib: u64) -> f64 {
+pub(crate) fn megabytes(kib: u64) -> f64 {
     kib as f64 * 1_024.0 / 1_000_000.0
 }
 

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
+use crate::load::Bodies as _;
 use crate::sink::Sink;
 use crate::spans::SpanMaker;
 use crate::subject::langfuse_env;
@@ -37,7 +38,7 @@ pub(crate) async fn run(
 ) -> Result<RivalFigures> {
     ensure!(
         folder.join("node_modules/@mastra/langfuse").is_dir(),
-        "the official exporter is not installed: run `npm ci` in {}",
+        "the official exporter is not installed: run {}/install.sh",
         folder.display()
     );
     let before = sink.spans();

@@ -1,8 +1,10 @@
-//! A backend that takes everything: counts the spans of OTLP trace exports and answers 200. It runs in the benchmark's
+//! A backend that takes everything while it is available: counts the spans of OTLP trace exports and answers 200, or
+//! counts nothing and answers 503. It runs in the benchmark's
 //! own process, so that its work is not billed to the process under test.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -32,6 +34,7 @@ struct Arrived {
 pub(crate) struct Sink {
     address: SocketAddr,
     arrived: watch::Receiver<Arrived>,
+    is_available: Arc<AtomicBool>,
     _server: JoinSet<()>,
 }
 
@@ -42,10 +45,11 @@ impl Sink {
     /// No port could be had.
     pub(crate) async fn start() -> Result<Self> {
         let (sender, arrived) = watch::channel(Arrived::default());
+        let is_available = Arc::new(AtomicBool::new(true));
         let router = axum::Router::new()
             .fallback(take)
             .layer(DefaultBodyLimit::disable())
-            .with_state(Arc::new(sender));
+            .with_state((Arc::new(sender), Arc::clone(&is_available)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .context("the sink found no port")?;
@@ -58,6 +62,7 @@ impl Sink {
         Ok(Self {
             address,
             arrived,
+            is_available,
             _server: server,
         })
     }
@@ -65,6 +70,11 @@ impl Sink {
     /// `http://127.0.0.1:PORT`
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Whether it takes what comes from now on.
+    pub(crate) fn set_available(&self, is_available: bool) {
+        self.is_available.store(is_available, Ordering::Relaxed);
     }
 
     /// Spans so far.
@@ -99,7 +109,7 @@ impl Sink {
 }
 
 async fn take(
-    State(arrived): State<Arc<watch::Sender<Arrived>>>,
+    State((arrived, is_available)): State<(Arc<watch::Sender<Arrived>>, Arc<AtomicBool>)>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -108,6 +118,13 @@ async fn take(
     [(header::HeaderName, &'static str); 1],
     &'static str,
 ) {
+    let answer = |status| {
+        let json = [(header::CONTENT_TYPE, "application/json")];
+        (status, json, "{}")
+    };
+    if !is_available.load(Ordering::Relaxed) {
+        return answer(StatusCode::SERVICE_UNAVAILABLE);
+    }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let content_type = text(header::CONTENT_TYPE).unwrap_or_default();
     let encoding = text(header::CONTENT_ENCODING);
@@ -122,9 +139,5 @@ async fn take(
             Err(error) => now.fault = Some(format!("{error:#}")),
         });
     }
-    (
-        StatusCode::OK,
-        [(header::CONTENT_TYPE, "application/json")],
-        "{}",
-    )
+    answer(StatusCode::OK)
 }

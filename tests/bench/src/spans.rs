@@ -4,6 +4,8 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::load::Bodies;
+
 /// In the order in which the client sends them; the names are also the placeholders of the spans' ids.
 const TEMPLATES: [(&str, &str); SPANS_A_TRACE] = [
     ("tool_call", include_str!("../records/tool_call.json")),
@@ -89,28 +91,6 @@ impl SpanMaker {
         Ok(maker)
     }
 
-    /// The `index`-th body of `spans` records: `{"spans":[...]}`.
-    ///
-    /// # Errors
-    /// A number of spans that does not fill whole traces.
-    pub(crate) fn body(&self, index: u64, spans: usize) -> Result<Vec<u8>> {
-        ensure!(
-            spans.is_multiple_of(SPANS_A_TRACE) && spans > 0,
-            "{spans} spans a body: must be a multiple of {SPANS_A_TRACE}"
-        );
-        let traces = (spans / SPANS_A_TRACE) as u64;
-        let mut body = Vec::with_capacity(spans * (self.text_bytes * 2 + 1100));
-        body.extend_from_slice(br#"{"spans":["#);
-        for trace in 0..traces {
-            if trace > 0 {
-                body.push(b',');
-            }
-            self.trace(index * traces + trace, &mut body);
-        }
-        body.extend_from_slice(b"]}");
-        Ok(body)
-    }
-
     /// Appends the records of one trace, separated by commas.
     fn trace(&self, trace: u64, out: &mut Vec<u8>) {
         let mut random =
@@ -154,6 +134,48 @@ impl SpanMaker {
             blank_after(random.usize(..prose.len().saturating_sub(self.text_bytes + 64).max(1)));
         let to = blank_after(from + self.text_bytes);
         prose.get(from..to).unwrap_or_default()
+    }
+}
+
+impl Bodies for SpanMaker {
+    fn path(&self) -> &'static str {
+        "/ai/spans/publish"
+    }
+
+    fn content_type(&self) -> &'static str {
+        "application/json"
+    }
+
+    /// `{"spans":[...]}`, of whole traces.
+    fn body(&self, index: u64, spans: usize) -> Result<Vec<u8>> {
+        ensure!(
+            spans.is_multiple_of(SPANS_A_TRACE) && spans > 0,
+            "{spans} spans a body: must be a multiple of {SPANS_A_TRACE}"
+        );
+        let traces = (spans / SPANS_A_TRACE) as u64;
+        let mut body = Vec::with_capacity(spans * (self.text_bytes * 2 + 1100));
+        body.extend_from_slice(br#"{"spans":["#);
+        for trace in 0..traces {
+            if trace > 0 {
+                body.push(b',');
+            }
+            self.trace(index * traces + trace, &mut body);
+        }
+        body.extend_from_slice(b"]}");
+        Ok(body)
+    }
+
+    fn all_accepted(&self, answer: &[u8]) -> Result<()> {
+        let answer: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
+        match answer
+            .get("rejected")
+            .and_then(|rejected| rejected.as_array())
+        {
+            Some(rejected) if !rejected.is_empty() => {
+                bail!("the host refused records: {:?}", rejected.first())
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -167,7 +167,11 @@ impl Subject {
         self.child.kill().await.context("kill the host")
     }
 
-    fn pid(&self) -> Result<u32> {
+    /// The process.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(crate) fn pid(&self) -> Result<u32> {
         self.child.id().context("the host has ended")
     }
 }

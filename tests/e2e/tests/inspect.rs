@@ -114,3 +114,50 @@ async fn a_file_that_is_no_component_is_refused_by_name() -> anyhow::Result<()> 
     );
     Ok(())
 }
+
+/// What `inspect` says of these bytes as a component.
+async fn refusal(bytes: &[u8]) -> anyhow::Result<String> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("mine.wasm");
+    std::fs::write(&path, bytes)?;
+    let finished = HostCommand::new("inspect")?
+        .arg(&path)
+        .args(["--output", "json"])
+        .finish()
+        .await?;
+    finished.expect_code(1)?;
+    let said: Value = serde_json::from_str(&finished.stdout)?;
+    let error = said.get("error").and_then(Value::as_str);
+    let error = error.unwrap_or_default().to_owned();
+    anyhow::ensure!(error.contains("mine.wasm"), "{error}");
+    Ok(error)
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_load_says_what_it_is_and_what_to_do() -> anyhow::Result<()> {
+    let core_module = b"\0asm\x01\0\0\0";
+    let empty_component = b"\0asm\x0d\0\x01\0";
+    for (bytes, parts) in [
+        (
+            &core_module[..],
+            ["a core WebAssembly module", "wasm32-wasip2"],
+        ),
+        (
+            empty_component,
+            [
+                "`mastra:observability/lifecycle@0.1.0`",
+                "it exports nothing",
+            ],
+        ),
+        (
+            b"#!/bin/sh\n",
+            ["not a WebAssembly component", "`.wasm` file"],
+        ),
+    ] {
+        let error = refusal(bytes).await?;
+        for part in parts {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+    Ok(())
+}

@@ -4,6 +4,7 @@ mod credentials;
 mod egress;
 mod faults;
 mod transport;
+mod wire;
 
 use std::collections::HashMap;
 use std::io;

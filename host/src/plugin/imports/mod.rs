@@ -7,16 +7,19 @@ pub(super) mod http;
 pub(super) mod output;
 pub(super) mod store;
 mod wasi;
+mod wasi_http;
 
 use std::sync::Arc;
 
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use self::http::HttpCapability;
 use self::output::Output;
 use self::store::StoreCapability;
 use self::wasi::GuestLog;
+use self::wasi_http::WasiHttp;
 use super::bindings::{imported, types};
 use super::limits::{CallLimits, CpuClock, MemoryLimiter};
 use crate::event::Signal;
@@ -39,8 +42,9 @@ pub(super) struct HostState {
     table: ResourceTable,
     /// `None` while `describe` runs, which must be pure.
     grants: Option<Grants>,
-    /// Set by a request whose outcome is unknown; the engine resets it before each call.
-    pub(super) has_unknown_outcome: bool,
+    /// Set by a request of `http` whose outcome is unknown.
+    has_unknown_outcome: bool,
+    wasi_http: WasiHttp,
     pub(super) log: GuestLog,
     pub(super) memory: MemoryLimiter,
     pub(super) cpu: CpuClock,
@@ -55,12 +59,24 @@ impl HostState {
         Self {
             wasi: wasi::context(&log),
             table,
+            wasi_http: WasiHttp::new(grants.as_ref().map(|grants| Arc::clone(&grants.http))),
             grants,
             has_unknown_outcome: false,
             log,
             memory: MemoryLimiter::new(limits),
             cpu: CpuClock::default(),
         }
+    }
+
+    /// Before each call: what came of earlier requests does not count.
+    pub(super) fn forget_outcomes(&mut self) {
+        self.has_unknown_outcome = false;
+        self.wasi_http.hooks.outcomes.reset();
+    }
+
+    /// Whether a request ended without an answer when the backend may have had it.
+    pub(super) fn has_unknown_outcome(&self) -> bool {
+        self.has_unknown_outcome || self.wasi_http.hooks.outcomes.has_unknown()
     }
 
     /// The grants, or the trap for a call out of `describe`.
@@ -80,6 +96,16 @@ impl WasiView for HostState {
     }
 }
 
+impl WasiHttpView for HostState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.wasi_http.hooks,
+            table: &mut self.table,
+            ctx: &mut self.wasi_http.context,
+        }
+    }
+}
+
 impl HasData for HostState {
     type Data<'a> = &'a mut Self;
 }
@@ -93,6 +119,7 @@ impl imported::types::Host for HostState {}
 pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     imported::types::add_to_linker::<_, HostState>(&mut linker, |state| state)?;
     imported::http::add_to_linker::<_, HostState>(&mut linker, |state| state)?;
     imported::output::add_to_linker::<_, HostState>(&mut linker, |state| state)?;

@@ -9,8 +9,10 @@ use std::{io, mem};
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
+use tokio::time::Instant;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::clocks::HostMonotonicClock;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 /// Bytes of output that one call may log, so that a chatty guest does not drown the host's own log.
@@ -164,6 +166,19 @@ impl AsyncWrite for Printer {
     }
 }
 
+/// The runtime's clock, by which the host's own limits go: where tests pause it, it stands still for the guest, too.
+struct RuntimeClock(Instant);
+
+impl HostMonotonicClock for RuntimeClock {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
 /// A context that grants nothing: the builder's defaults are an empty environment, no arguments, no directories, closed
 /// standard input and no address that may be dialled.
 pub(super) fn context(log: &GuestLog) -> WasiCtx {
@@ -174,6 +189,7 @@ pub(super) fn context(log: &GuestLog) -> WasiCtx {
     WasiCtx::builder()
         .stdout(printer(Channel::Stdout))
         .stderr(printer(Channel::Stderr))
+        .monotonic_clock(RuntimeClock(Instant::now()))
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)

@@ -82,6 +82,10 @@ async fn a_missing_lifecycle_is_named() {
         message.contains("does not export `mastra:observability/lifecycle@0.1.0`"),
         "{message}"
     );
+    assert!(
+        message.contains("it exports `mastra:observability/traces@0.1.0`"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -224,10 +228,7 @@ async fn an_older_contract_is_refused_and_a_newer_patch_is_not() {
 async fn foreign_imports_are_refused_by_name() {
     for (import, hint) in [
         ("acme:weather/rain@1.0.0", "leave it out"),
-        (
-            "wasi:http/outgoing-handler@0.2.0",
-            "mastra:observability/http",
-        ),
+        ("wasi:http/handler@0.3.0", "this host links WASI 0.2"),
         ("wasi:clocks/system-clock@0.3.0", "wasm32-wasip2"),
     ] {
         let message = refusal(&plain(&format!("include logs-exporter; import {import};"))).await;
@@ -237,6 +238,16 @@ async fn foreign_imports_are_refused_by_name() {
         );
         assert!(message.contains(hint), "{message}");
     }
+}
+
+#[tokio::test]
+async fn an_import_of_wasi_with_other_types_is_named() {
+    let import = "wasi:http/outgoing-handler@0.2.0";
+    let message = refusal(&plain(&format!("include logs-exporter; import {import};"))).await;
+    assert!(
+        message.contains(&format!("imports `{import}` with other types")),
+        "{message}"
+    );
 }
 
 #[tokio::test]

@@ -24,6 +24,15 @@ pub(super) fn keeper() -> PathBuf {
     PATH.get_or_init(|| build("keeper-guest")).clone()
 }
 
+/// The path of `tests/guests/wanderer` as a component.
+///
+/// # Panics
+/// As [`misbehaving`].
+pub(super) fn wanderer() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| build("wanderer-guest")).clone()
+}
+
 fn build(package: &str) -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let target_dir = target_dir();

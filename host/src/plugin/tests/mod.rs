@@ -7,7 +7,9 @@ mod dummies;
 mod faults;
 mod guest_build;
 mod pool;
+mod promise;
 mod stateful;
+mod wasi_http;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -22,12 +24,13 @@ use super::{
     PoolSettings,
 };
 use crate::event::{Event, EventKind, Signal};
-use crate::http::message::{Request, Response};
+use crate::http::message::{HttpError, Request, Response};
 
-/// A backend that answers nothing, or 200 with the length of the request as its body.
+/// A backend that answers nothing, 200 with the length of the request as its body, or breaks the connection.
 pub(super) enum FakeBackend {
     Silent,
     Answers,
+    Breaks,
 }
 
 impl HttpCapability for FakeBackend {
@@ -35,6 +38,7 @@ impl HttpCapability for FakeBackend {
         Box::pin(async move {
             match self {
                 Self::Silent => std::future::pending().await,
+                Self::Breaks => Err(HttpError::Interrupted("reset".to_owned())),
                 Self::Answers => Ok(Response {
                     status: 200,
                     headers: Vec::new(),
@@ -77,6 +81,12 @@ pub(super) fn misbehaving() -> Arc<Component> {
 pub(super) fn keeper() -> Arc<Component> {
     static COMPONENT: OnceLock<Arc<Component>> = OnceLock::new();
     Arc::clone(COMPONENT.get_or_init(|| load(&guest_build::keeper())))
+}
+
+/// The component that speaks `wasi:http`, loaded once for all tests.
+pub(super) fn wanderer() -> Arc<Component> {
+    static COMPONENT: OnceLock<Arc<Component>> = OnceLock::new();
+    Arc::clone(COMPONENT.get_or_init(|| load(&guest_build::wanderer())))
 }
 
 /// On a thread of its own, since the tests that ask are inside runtimes with paused clocks.

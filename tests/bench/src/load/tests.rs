@@ -1,6 +1,7 @@
 //! The load generator against a stand-in for the host that forwards to the sink.
 
 use super::*;
+use crate::spans::SpanMaker;
 use axum::http::StatusCode as AxumStatus;
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -66,7 +67,7 @@ async fn start(
 fn load(target: SocketAddr) -> Arc<Load> {
     Arc::new(Load {
         target,
-        spans: SpanMaker::new(1_300, 7).unwrap(),
+        bodies: Box::new(SpanMaker::new(1_300, 7).unwrap()),
         spans_a_body: 100,
         connections: 3,
         backlog: 400,

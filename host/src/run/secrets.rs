@@ -1,0 +1,39 @@
+//! Takes the secrets out of an exporter's settings before its component sees them.
+
+use serde_json::{Map, Value};
+
+use crate::http::secrets::{HideError, Secrets};
+use crate::plugin::{Description, Setting};
+
+/// The settings as the component gets them, and the secrets that were taken out.
+pub(crate) fn hide_secrets(
+    description: &Description,
+    values: &Map<String, Value>,
+) -> Result<(Map<String, Value>, Secrets), HideError> {
+    let mut secrets = Secrets::default();
+    let mut settings = values.clone();
+    for setting in description.settings.iter().filter(|setting| setting.secret) {
+        if let Some(value) = settings.get_mut(&setting.name) {
+            hide(setting, value, &mut secrets)?;
+        }
+    }
+    Ok((settings, secrets))
+}
+
+/// Hides every text in the value: a secret setting may be an object of headers.
+fn hide(setting: &Setting, value: &mut Value, secrets: &mut Secrets) -> Result<(), HideError> {
+    match value {
+        Value::String(text) if setting.uri => {
+            *text = secrets.hide_url(&setting.name, text, setting.in_body)?
+        }
+        Value::String(text) => *text = secrets.hide(&setting.name, text, setting.in_body)?,
+        Value::Array(items) => items
+            .iter_mut()
+            .try_for_each(|item| hide(setting, item, secrets))?,
+        Value::Object(fields) => fields
+            .values_mut()
+            .try_for_each(|field| hide(setting, field, secrets))?,
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+    Ok(())
+}
