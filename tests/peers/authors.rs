@@ -175,10 +175,20 @@ async fn one_refused_record_harms_no_other(component: &Path) -> anyhow::Result<(
     Ok(())
 }
 
+async fn conforms(component: &Path) -> anyhow::Result<()> {
+    let finished = HostCommand::new("test")?
+        .arg(component)
+        .env("XDG_CACHE_HOME", &cache().display().to_string())
+        .finish()
+        .await?;
+    finished.expect_code(0)
+}
+
 async fn example(language: &str) -> anyhow::Result<()> {
     let project = Project::write(language, SIGNALS)?;
     project.make("test")?;
     let component = project.make("")?;
+    conforms(&component).await?;
     everything_arrives(&component).await?;
     one_refused_record_harms_no_other(&component).await
 }
@@ -202,6 +212,7 @@ async fn a_project_in_javascript() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_project_in_javascript_that_uses_fetch() -> anyhow::Result<()> {
     let component = Project::write_as("js-fetch", "js", SIGNALS)?.make("ENGINE=spidermonkey")?;
+    conforms(&component).await?;
     everything_arrives(&component).await
 }
 

@@ -16,8 +16,8 @@ pub fn human(project: &Project, look: Look) -> String {
         ("make".to_owned(), format!("builds {name}.wasm")),
         ("make test".to_owned(), "tests the mapping".to_owned()),
         (
-            format!("mastra-host inspect {name}.wasm"),
-            "shows what it is".to_owned(),
+            format!("mastra-host test {name}.wasm"),
+            "tries it without a backend".to_owned(),
         ),
     ];
     let width = steps
