@@ -27,6 +27,7 @@ demo: build ## Watch recorded agent events travel to a local recording server.
 
 test: build ## Run all tests that need no network.
 	MASTRA_HOST_BIN=target/release/mastra-host $(CARGO_TEST) $(HOST_TESTS) --workspace --exclude peers --exclude bench --lib --bins --tests
+	$(CARGO_TEST) -p mastra-exporter-sdk --all-features --doc
 
 test-peers: build ## Run the tests against real clients and servers (npm, PyPI, Debian).
 	tests/peers/install.sh
@@ -41,7 +42,7 @@ lint: setup wit ## Check the contract, format and lints.
 
 bench: build ## Measure spans per CPU-second and peak memory, beside a rival.
 	tests/peers/install.sh
-	cargo run --release --locked -q -p bench
+	MASTRA_HOST_BIN=target/release/mastra-host cargo run --release --locked -q -p bench
 
 chaos: build ## Kill the host a thousand times and see that nothing is lost.
 	MASTRA_HOST_BIN=target/release/mastra-host cargo run --release --locked -q -p e2e --bin chaos

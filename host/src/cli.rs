@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::units::{DURATION_FIX, parse_duration};
 use crate::config::{Endpoint, Listen, defaults};
 use crate::event::Signal;
+use crate::scaffold::{Language, Name};
 
 /// Receives the telemetry of AI agents once, keeps it safe, and delivers it to every backend.
 #[derive(Debug, Parser)]
@@ -33,6 +34,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the host; with --input, deliver a file of events, report, exit.
     Run(RunArgs),
+    /// Write the project of a new exporter, in a folder of its name.
+    New(NewArgs),
     /// Show what a component is, supports and asks for.
     Inspect(InspectArgs),
     /// Try a component without a backend: events, replies, life cycle; says what to fix.
@@ -288,6 +291,29 @@ pub struct RunArgs {
     pub output: OutputArg,
 }
 
+/// `new`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mastra-host new acme-board --lang python
+  mastra-host new acme-board --lang rust --signals traces,scores")]
+pub struct NewArgs {
+    /// Of the exporter: kebab case, such as acme-board
+    #[arg(value_name = "NAME", value_parser = Name::parse)]
+    pub name: Name,
+
+    /// Language of the project
+    #[arg(long = "lang", value_enum, value_name = "LANGUAGE")]
+    pub language: Language,
+
+    /// What the backend can take: traces, logs, metrics, scores, feedback
+    #[arg(long, value_name = "SIGNALS", value_delimiter = ',', value_parser = signal, default_value = "traces")]
+    pub signals: Vec<Signal>,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArg,
+}
+
 /// `inspect`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -523,6 +549,10 @@ mod tests {
             "mastra-host run --input - --timeout soon",
             "mastra-host run --timeout 5s",
             "mastra-host inspect",
+            "mastra-host new acme-board",
+            "mastra-host new Acme --lang c",
+            "mastra-host new acme-board --lang cobol",
+            "mastra-host new acme-board --lang c --signals traces,spans",
             "mastra-host inspect a.wasm --output markdown",
             "mastra-host validate",
             "mastra-host test",

@@ -29,3 +29,4 @@ pub mod commands;
 pub mod conformance;
 pub mod print;
 pub mod run;
+pub mod scaffold;

@@ -1,5 +1,17 @@
 //! HTTP requests through the host, which checks them against the operator's grants and fills in secrets. Credentials go
 //! into [`Request::basic`] and its like, not into headers by hand. Off wasm there is no network: [`testing`] answers.
+//!
+//! ```
+//! use mastra_exporter_sdk::http::Request;
+//! use mastra_exporter_sdk::http::testing::{status, with_backend};
+//!
+//! let (reply, requests) = with_backend(
+//!     |_| Ok(status(202)),
+//!     || Request::post("https://board.example/ingest").bearer("token").gzip().send(),
+//! );
+//! assert_eq!(reply.unwrap().status, 202);
+//! assert_eq!(requests[0].url, "https://board.example/ingest");
+//! ```
 
 use std::fmt;
 use std::time::Duration;

@@ -1,6 +1,15 @@
 //! Ids derived from other ids, so that a record that is delivered again is the same record to the backend. The hash is
 //! XXH3 (its 64 and 128 bit values are frozen by its specification); a namespace keeps derived ids of two purposes
 //! apart. Not for secrets: whoever knows the input knows the id.
+//!
+//! ```
+//! use mastra_exporter_sdk::ids;
+//!
+//! // The same score is the same record whenever it is sent.
+//! assert_eq!(ids::uuid("board/score", "score-1"), ids::uuid("board/score", "score-1"));
+//! assert_ne!(ids::uuid("board/score", "score-1"), ids::uuid("board/feedback", "score-1"));
+//! assert_eq!(ids::span_id("board/root", "t").len(), 16);
+//! ```
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 

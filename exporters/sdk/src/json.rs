@@ -1,6 +1,16 @@
 //! Writes JSON text straight into one buffer: no tree, no intermediate strings. Free-form JSON of a record is spliced as
 //! it came. What is written is well-formed as long as keys are plain ASCII names and spliced text is JSON; the writer
 //! does not check it. Its counterpart is [`crate::raw`].
+//!
+//! ```
+//! use mastra_exporter_sdk::json::JsonText;
+//!
+//! let mut text = JsonText::default();
+//! let mut object = text.object();
+//! object.string("name", "say \"hi\"").unsigned("tokens", 7).raw("input", r#"{"n":1.0}"#);
+//! object.end();
+//! assert_eq!(text.as_str(), r#"{"name":"say \"hi\"","tokens":7,"input":{"n":1.0}}"#);
+//! ```
 
 use std::io::Write as _;
 

@@ -1,5 +1,17 @@
 //! What became of a batch: short ways to say it, and the one table from HTTP status to fate that all exporters share. An
 //! exporter states only where its backend deviates. Reasons are constant texts and numbers: no payload, no secret.
+//!
+//! ```
+//! use mastra_exporter_sdk::http::testing::status;
+//! use mastra_exporter_sdk::outcome::{Fate, SendOutcome, Statuses};
+//!
+//! // This backend says 409 when it has the record already.
+//! const STATUSES: Statuses = Statuses::with(&[(409, 409, Fate::Delivered)]);
+//! assert_eq!(STATUSES.fate(409), Fate::Delivered);
+//! assert_eq!(STATUSES.fate(503), Fate::Retry);
+//! let result = STATUSES.batch(&Ok(status(413)));
+//! assert_eq!(result.outcome, SendOutcome::TooLarge);
+//! ```
 
 use std::time::Duration;
 

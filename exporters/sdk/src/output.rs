@@ -1,4 +1,13 @@
 //! The one target that the operator granted to exporters that write lines. Off wasm, [`testing`] takes the lines.
+//!
+//! ```
+//! use mastra_exporter_sdk::output::{append, testing::with_target};
+//! use mastra_exporter_sdk::records::Signal;
+//!
+//! let (result, lines) = with_target(None, || append(Signal::Logs, b"{}\n"));
+//! assert_eq!(result, Ok(()));
+//! assert_eq!(lines, [(Signal::Logs, "{}\n".to_owned())]);
+//! ```
 
 use crate::records::Signal;
 

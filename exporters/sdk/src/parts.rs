@@ -1,5 +1,18 @@
 //! Batches that are several requests: one outcome of them all. Used by exporters whose backend wants a request a trace, or
 //! takes what is one batch here at two places.
+//!
+//! ```
+//! use mastra_exporter_sdk::http::testing::status;
+//! use mastra_exporter_sdk::outcome::{ItemResult, SendOutcome, Statuses};
+//! use mastra_exporter_sdk::parts;
+//!
+//! // Three items in two requests; the backend refuses the second.
+//! let requests = [(vec![0, 2], 200), (vec![1], 404)];
+//! let result = parts::send(3, requests, |code| Statuses::COMMON.batch(&Ok(status(code))));
+//! let SendOutcome::PerItem(fates) = result.outcome else { panic!("one fate an item") };
+//! assert_eq!(fates[0], ItemResult::Delivered);
+//! assert!(matches!(fates[1], ItemResult::Rejected(_)));
+//! ```
 
 use std::time::{Duration, Instant};
 

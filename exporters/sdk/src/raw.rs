@@ -1,6 +1,14 @@
 //! Reads JSON text that the host has already checked, without building anything: members of an object and elements of an
 //! array as slices of the text. On text that is not JSON the functions end early; they never panic and never recurse.
 //! Its counterpart is [`crate::json`].
+//!
+//! ```
+//! use mastra_exporter_sdk::raw::{elements, member, text};
+//!
+//! let input = r#"[{"role":"user","content":"line\nfeed"}]"#;
+//! let message = elements(input).next().unwrap();
+//! assert_eq!(member(message, "content").and_then(text).as_deref(), Some("line\nfeed"));
+//! ```
 
 use std::borrow::Cow;
 

@@ -1,5 +1,14 @@
 //! Settings: a small builder for the JSON Schema that `describe` hands out, and the error that `configure` answers with.
 //! It only writes the schema; the host checks settings against it and serde reads them.
+//!
+//! ```
+//! use mastra_exporter_sdk::settings::{Setting, SettingsSchema};
+//!
+//! let schema = SettingsSchema::new()
+//!     .with(Setting::uri("endpoint").about("Where records go.").env(&["BOARD_URL"]).required())
+//!     .with(Setting::text("token").about("Access token.").env(&["BOARD_TOKEN"]).secret());
+//! assert!(schema.to_json().contains(r#""x-secret":true"#));
+//! ```
 
 use crate::json::JsonText;
 

@@ -1,5 +1,12 @@
 //! Records from event JSON, natively, so that a mapping can be tested with recorded events and without a host. It reads
 //! what Mastra applications emit (not the OTLP extras) and is lenient: it is no check of events, that is the host's.
+//!
+//! ```
+//! use mastra_exporter_sdk::test_support::batches;
+//!
+//! let event = r#"{"type":"log","log":{"logId":"l","timestamp":"2023-11-14T22:13:20.000Z","level":"info","message":"hi"}}"#;
+//! assert_eq!(batches(event).logs.logs[0].message, "hi");
+//! ```
 
 pub mod requests;
 

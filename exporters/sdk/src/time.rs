@@ -1,4 +1,10 @@
 //! Times as text: ISO 8601 in UTC from unix nanoseconds, as JavaScript's `toISOString` writes them. No clock is read.
+//!
+//! ```
+//! use mastra_exporter_sdk::time;
+//!
+//! assert_eq!(time::iso(1_700_000_000_000_000_000).as_str(), "2023-11-14T22:13:20.000Z");
+//! ```
 
 /// Nanoseconds in a second.
 const SECOND: u64 = 1_000_000_000;

@@ -6,6 +6,7 @@ mod data;
 pub mod dlq;
 pub mod inspect;
 pub mod matrix;
+pub mod new;
 pub mod plugin;
 pub mod queue;
 pub mod run;
@@ -101,6 +102,7 @@ pub fn execute(
 ) -> Exit {
     match command {
         Command::Run(args) => run(args, ctx),
+        Command::New(args) => new::run(args, ctx),
         Command::Inspect(args) => inspect::run(args, ctx),
         Command::Test(args) => test::run(args, ctx),
         Command::Matrix(args) => matrix::run(args, ctx),

@@ -7,6 +7,7 @@ pub mod cursors;
 pub mod inspect;
 pub mod letters;
 pub mod matrix;
+pub mod new;
 pub mod plugins;
 pub mod problems;
 pub mod progress;

@@ -1,5 +1,6 @@
 //! Counts the spans in an OTLP trace export, JSON or protobuf, plain or gzip, without building it. Called by the sink.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use anyhow::{Context, Result, bail};
@@ -14,19 +15,7 @@ pub(crate) fn spans_in(
     content_type: &str,
     content_encoding: Option<&str>,
 ) -> Result<u64> {
-    let unpacked;
-    let body = match content_encoding {
-        None | Some("identity") => body,
-        Some("gzip") => {
-            let mut bytes = Vec::new();
-            flate2::read::GzDecoder::new(body)
-                .read_to_end(&mut bytes)
-                .context("content-encoding says gzip")?;
-            unpacked = bytes;
-            unpacked.as_slice()
-        }
-        Some(other) => bail!("unknown content-encoding {other}"),
-    };
+    let body = &*unpacked(body, content_encoding)?;
     match content_type.split(';').next().map(str::trim) {
         Some("application/json") => Ok(occurrences(body, br#""spanId""#)),
         Some("application/x-protobuf") => {
@@ -40,6 +29,29 @@ pub(crate) fn spans_in(
             Ok(spans)
         }
         other => bail!("unknown content-type {other:?}"),
+    }
+}
+
+/// Records in a body of a project of `mastra-host new`: each span has the key `trace_id` once.
+///
+/// # Errors
+/// An encoding that no exporter here uses, or a body that is not what its headers say.
+pub(crate) fn records_in(body: &[u8], content_encoding: Option<&str>) -> Result<u64> {
+    let body = unpacked(body, content_encoding)?;
+    Ok(occurrences(&body, br#""trace_id":"#))
+}
+
+fn unpacked<'a>(body: &'a [u8], content_encoding: Option<&str>) -> Result<Cow<'a, [u8]>> {
+    match content_encoding {
+        None | Some("identity") => Ok(body.into()),
+        Some("gzip") => {
+            let mut bytes = Vec::new();
+            flate2::read::GzDecoder::new(body)
+                .read_to_end(&mut bytes)
+                .context("content-encoding says gzip")?;
+            Ok(bytes.into())
+        }
+        Some(other) => bail!("unknown content-encoding {other}"),
     }
 }
 
@@ -124,6 +136,12 @@ mod tests {
             spans_in(JSON, "application/json; charset=utf-8", None).unwrap(),
             2
         );
+    }
+
+    #[test]
+    fn records_are_counted_by_their_trace() {
+        let body = br#"[{"trace_id":"a","input":"\"trace_id\":1"},{"trace_id":"a"}]"#;
+        assert_eq!(records_in(body, None).unwrap(), 2);
     }
 
     #[test]

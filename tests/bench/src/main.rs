@@ -3,6 +3,7 @@
 
 mod count;
 mod figures;
+mod languages;
 mod load;
 mod measure;
 mod otlp;
@@ -75,6 +76,8 @@ enum Part {
     Idle,
     /// Time from start to ready
     Ready,
+    /// The same mapping in each language of `mastra-host new`
+    Languages,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -129,6 +132,9 @@ async fn run(args: Args) -> Result<()> {
     }
     if sides.host || sides.rival {
         figures.extend(measure::throughput(&plan, sides).await?);
+    }
+    if wants(Part::Languages) {
+        figures.extend(languages::costs(&plan).await?);
     }
     if wants(Part::Otlp) {
         let sides = Sides {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::figures::Figure;
 use crate::load::Load;
@@ -40,13 +40,13 @@ pub(crate) struct Plan {
 
 /// A kind of record.
 #[derive(Clone, Copy)]
-struct Size {
-    label: &'static str,
-    bytes: usize,
-    spans_a_body: usize,
+pub(crate) struct Size {
+    pub(crate) label: &'static str,
+    pub(crate) bytes: usize,
+    pub(crate) spans_a_body: usize,
     /// Share of the plan's spans: bigger spans are fewer.
-    divisor: u64,
-    goal: &'static str,
+    pub(crate) divisor: u64,
+    pub(crate) goal: &'static str,
 }
 
 const SIZES: [Size; 2] = [
@@ -126,37 +126,46 @@ fn bodies(plan: &Plan, size: Size) -> (u64, u64) {
 }
 
 async fn host_run(plan: &Plan, size: Size, sink: &Arc<Sink>) -> Result<(f64, f64)> {
+    exporter_run(plan, Exporters::Plugin(&plan.plugin), size, sink).await
+}
+
+/// Spans per CPU-second and megabytes at most of the host with these exporters.
+///
+/// # Errors
+/// Whatever keeps one span from arriving.
+pub(crate) async fn exporter_run(
+    plan: &Plan,
+    exporters: Exporters<'_>,
+    size: Size,
+    sink: &Arc<Sink>,
+) -> Result<(f64, f64)> {
     let home = tempfile::tempdir()?;
     let (warm, billed) = bodies(plan, size);
-    // The first start compiles the component, so that the peak of the second is the host's and not the compiler's.
-    for is_measured in [false, true] {
-        let subject = Subject::start(
-            &plan.host,
-            Exporters::Plugin(&plan.plugin),
-            home.path(),
-            &sink.url(),
-        )
-        .await?;
-        if is_measured {
-            let load = Arc::new(Load {
-                target: subject.address,
-                bodies: Box::new(SpanMaker::new(size.bytes, fastrand::u64(..))?),
-                spans_a_body: size.spans_a_body,
-                connections: plan.connections,
-                backlog: plan.backlog,
-            });
-            load.run(0, warm, sink).await?;
-            let before = subject.cpu_time()?;
-            load.run(warm, billed, sink).await?;
-            let cpu = subject.cpu_time()?.saturating_sub(before);
-            let peak = subject.peak_kib()?;
-            subject.stop().await?;
-            let rate = (billed * size.spans_a_body as u64) as f64 / cpu.as_secs_f64().max(0.01);
-            return Ok((rate, megabytes(peak)));
-        }
-        subject.stop().await?;
-    }
-    bail!("no measured run")
+    // The first start compiles the component and delivers with it, so that the peak of the second is the host's and not
+    // the compiler's; a big component compiles beside the start.
+    let subject = Subject::start(&plan.host, exporters.clone(), home.path(), &sink.url()).await?;
+    load(plan, size, &subject)?.run(0, 1, sink).await?;
+    subject.stop().await?;
+    let subject = Subject::start(&plan.host, exporters, home.path(), &sink.url()).await?;
+    let load = load(plan, size, &subject)?;
+    load.run(0, warm, sink).await?;
+    let before = subject.cpu_time()?;
+    load.run(warm, billed, sink).await?;
+    let cpu = subject.cpu_time()?.saturating_sub(before);
+    let peak = subject.peak_kib()?;
+    subject.stop().await?;
+    let rate = (billed * size.spans_a_body as u64) as f64 / cpu.as_secs_f64().max(0.01);
+    Ok((rate, megabytes(peak)))
+}
+
+fn load(plan: &Plan, size: Size, subject: &Subject) -> Result<Arc<Load>> {
+    Ok(Arc::new(Load {
+        target: subject.address,
+        bodies: Box::new(SpanMaker::new(size.bytes, fastrand::u64(..))?),
+        spans_a_body: size.spans_a_body,
+        connections: plan.connections,
+        backlog: plan.backlog,
+    }))
 }
 
 async fn rival_run(plan: &Plan, size: Size, sink: &Arc<Sink>) -> Result<(f64, f64)> {

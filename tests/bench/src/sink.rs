@@ -14,10 +14,13 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::count::spans_in;
+use crate::count::{records_in, spans_in};
 
-/// A load that delivers nothing for this long has failed.
-const STALL: Duration = Duration::from_secs(30);
+/// A load that delivers nothing for this long has failed. A big component compiles before its first delivery.
+const STALL: Duration = Duration::from_secs(120);
+
+/// Path of the records that projects of `mastra-host new` post.
+pub(crate) const RECORDS: &str = "/records";
 
 /// What arrived so far.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +85,7 @@ impl Sink {
     /// Waits until at least this many spans have arrived since the start of the sink.
     ///
     /// # Errors
-    /// A body that could not be read, or nothing new for 30 seconds.
+    /// A body that could not be read, or nothing new for two minutes.
     pub(crate) async fn wait_for(&self, spans: u64) -> Result<()> {
         let mut arrived = self.arrived.clone();
         loop {
@@ -122,10 +125,15 @@ async fn take(
     if !is_available.load(Ordering::Relaxed) {
         return answer(StatusCode::SERVICE_UNAVAILABLE);
     }
-    if uri.path().ends_with("/traces") {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let content_type = text(header::CONTENT_TYPE).unwrap_or_default();
-        let counted = spans_in(&body, content_type, text(header::CONTENT_ENCODING));
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let content_type = text(header::CONTENT_TYPE).unwrap_or_default();
+    let encoding = text(header::CONTENT_ENCODING);
+    let counted = match uri.path() {
+        RECORDS => Some(records_in(&body, encoding)),
+        path if path.ends_with("/traces") => Some(spans_in(&body, content_type, encoding)),
+        _ => None,
+    };
+    if let Some(counted) = counted {
         arrived.send_modify(|now| match counted {
             Ok(spans) => now.spans += spans,
             Err(error) => now.fault = Some(format!("{error:#}")),

@@ -166,6 +166,9 @@ impl AsyncWrite for Printer {
     }
 }
 
+/// What a new instance's monotonic clock says: Go's runtime takes zero for a broken clock and ends.
+const FIRST_NANOS: u64 = 1;
+
 /// The runtime's clock, by which the host's own limits go: where tests pause it, it stands still for the guest, too.
 struct RuntimeClock(Instant);
 
@@ -175,7 +178,8 @@ impl HostMonotonicClock for RuntimeClock {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        let elapsed = u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        elapsed.saturating_add(FIRST_NANOS)
     }
 }
 
@@ -195,4 +199,17 @@ pub(super) fn context(log: &GuestLog) -> WasiCtx {
         .allow_ip_name_lookup(false)
         .max_random_size(MAX_RANDOM_BYTES)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_stands_still_never_says_zero() {
+        let clock = RuntimeClock(Instant::now());
+        assert_eq!(clock.now(), FIRST_NANOS);
+        tokio::time::advance(std::time::Duration::from_nanos(9)).await;
+        assert_eq!(clock.now(), FIRST_NANOS + 9);
+    }
 }
