@@ -20,7 +20,8 @@ once() {
   echo "$now" >"$stamp"
 }
 
-npm_packages() { (cd "$1" && npm ci --no-audit --no-fund --ignore-scripts); }
+# Not `npm ci`: it refuses where a registry lacks the optional packages of other platforms.
+npm_packages() { (cd "$1" && npm install --no-save --no-audit --no-fund --ignore-scripts); }
 
 python_environment() {
   local environment="installed/python/$1"

@@ -42,7 +42,11 @@ pub fn flush(
                 ));
                 ItemResult::Delivered
             }
-            _ => break,
+            failed => {
+                // The points stay: the host sees them held for longer and longer, the reason is only here.
+                mastra_exporter_sdk::log::line(&format!("no points were taken: {failed:?}"));
+                break;
+            }
         };
         let tokens = aggregator.settle(part);
         if !tokens.is_empty() {

@@ -55,10 +55,11 @@ impl RequestError {
             Self::Encoding(_) | Self::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Body(_) | Self::Shape(_) => StatusCode::BAD_REQUEST,
-            Self::Busy | Self::Intake(IntakeError::Full { .. } | IntakeError::Stopping) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::Intake(IntakeError::Failed(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+            // A store that failed may work again after a restart; OTLP senders take 500 for final.
+            Self::Busy
+            | Self::Intake(
+                IntakeError::Full { .. } | IntakeError::Stopping | IntakeError::Failed(_),
+            ) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

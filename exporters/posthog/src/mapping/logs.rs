@@ -6,7 +6,7 @@ use mastra_exporter_sdk::raw::members;
 use mastra_exporter_sdk::records::{Log, LogBatch};
 use mastra_otlp::attributes::{Attributes, Key};
 use mastra_otlp::encode::Encoder;
-use mastra_otlp::envelope::{LOGS, Origin, Parts, Place, Sender};
+use mastra_otlp::envelope::{LOGS, Origin, Parts, Sender};
 
 /// What Mastra itself calls a service without a name.
 const DEFAULT_SERVICE_NAME: &str = "mastra-service";
@@ -23,13 +23,6 @@ struct Records<'a> {
 }
 
 impl Parts<Log> for Records<'_> {
-    fn place(log: &Log) -> Place {
-        Place {
-            resource: log.resource_index,
-            scope: log.otel.as_ref().and_then(|otel| otel.scope_index),
-        }
-    }
-
     fn origin(&self) -> Origin<'_> {
         Origin {
             resources: &self.batch.resources,

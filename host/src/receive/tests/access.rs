@@ -51,7 +51,7 @@ async fn when_the_queue_refuses_nothing_is_kept_and_the_sender_is_told_when_to_c
         ),
         (IntakeError::Stopping, 503, Some("1")),
         (IntakeError::TooLarge { limit_bytes: 7 }, 413, None),
-        (IntakeError::Failed("disk".into()), 500, None),
+        (IntakeError::Failed("disk".into()), 503, None),
     ] {
         *house.queue.refusal.lock().unwrap() = Some(refusal);
         let request = Request::post("/ai/spans/publish")
