@@ -243,15 +243,10 @@ impl Engine {
         };
         tokio::pin!(work);
         let mut silence = tokio::time::interval_at(begin + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
-        let mut told = false;
         loop {
             tokio::select! {
                 compiled = &mut work => return compiled?,
                 _ = silence.tick() => {
-                    if !told {
-                        tracing::info!(component = %path.display(), size_bytes, "Compiling; the next start is fast.");
-                        told = true;
-                    }
                     on_progress(LoadProgress::Compiling { size_bytes, elapsed: begin.elapsed() });
                 }
             }

@@ -11,6 +11,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use kit::accounts::Accounts;
 use kit::backend::langfuse::Langfuse;
+use kit::fixtures::{ndjson, span};
 use kit::host::{Finished, HostCommand};
 use kit::{components, paths};
 
@@ -132,6 +133,27 @@ pub fn run(config: &Config) -> anyhow::Result<HostCommand> {
 /// When the host does not build.
 pub fn run_with_input(config: &Config, ndjson: impl Into<Vec<u8>>) -> anyhow::Result<HostCommand> {
     Ok(run(config)?.args(["--input", "-"]).stdin(ndjson))
+}
+
+/// Runs the guest `name`, which sends one request to each of `places` with its secret; it is granted `granted` alone.
+///
+/// # Errors
+/// When the guest or the host does not build, or the run does not end.
+pub async fn travel(
+    name: &str,
+    secret: &str,
+    granted: &str,
+    places: &[String],
+) -> anyhow::Result<Finished> {
+    let guest = components::package(&format!("{name}-guest"), name)?;
+    let places = places.join(" ");
+    let settings = format!("endpoint: \"{granted}\", places: \"{places}\", secret: \"{secret}\"");
+    let config = Config::new().exporter(name, &guest, &settings);
+    let events = ndjson(&[span(1, 1, None, "agent_run")]);
+    let command = run_with_input(&config, events)?
+        .env("MASTRA_HOST_LOG", "debug")
+        .args(["--timeout", "20s"]);
+    command.finish().await
 }
 
 /// The accounts that a run ended with, which must add up.

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use e2e::{Config, accounts, run, run_with_input};
+use e2e::{Config, accounts, run, run_with_input, travel};
 use kit::accounts::Account;
 use kit::backend::langfuse::{Langfuse, TRACES};
 use kit::backend::{Answer, Backend, Behaviour, RecordEverything, Which};
@@ -12,19 +12,8 @@ use kit::host::{Finished, HostCommand};
 
 const SECRET: &str = "sk-rover-5f2c9a";
 
-/// Runs the guest that sends one request to each of `places`; it is granted `granted` alone.
 async fn rove(granted: &str, places: &[String]) -> anyhow::Result<Finished> {
-    let rover = components::package("rover-guest", "rover")?;
-    let settings = format!(
-        "endpoint: \"{granted}\", places: \"{}\", secret: \"{SECRET}\"",
-        places.join(" ")
-    );
-    let config = Config::new().exporter("rover", &rover, &settings);
-    let events = ndjson(&[span(1, 1, None, "agent_run")]);
-    let command = run_with_input(&config, events)?
-        .env("MASTRA_HOST_LOG", "debug")
-        .args(["--timeout", "20s"]);
-    command.finish().await
+    travel("rover", SECRET, granted, places).await
 }
 
 #[tokio::test]

@@ -1,29 +1,17 @@
 //! A component that speaks HTTP by its language's own means (`wasi:http`) is under the same policy, and gets its secrets
 //! filled in, as one that uses our own import.
 
-use e2e::{Config, accounts, run_with_input};
+use e2e::{accounts, travel};
 use kit::accounts::Account;
 use kit::backend::{Answer, Backend, Behaviour, RecordEverything, Which};
 use kit::components;
-use kit::fixtures::{ndjson, span};
 use kit::host::{Finished, HostCommand};
 use serde_json::Value;
 
 const SECRET: &str = "sk-wanderer-5f2c9a";
 
-/// Runs the guest that sends one request to each of `places`; it is granted `granted` alone.
 async fn wander(granted: &str, places: &[String]) -> anyhow::Result<Finished> {
-    let wanderer = components::package("wanderer-guest", "wanderer")?;
-    let settings = format!(
-        "endpoint: \"{granted}\", places: \"{}\", secret: \"{SECRET}\"",
-        places.join(" ")
-    );
-    let config = Config::new().exporter("wanderer", &wanderer, &settings);
-    let events = ndjson(&[span(1, 1, None, "agent_run")]);
-    let command = run_with_input(&config, events)?
-        .env("MASTRA_HOST_LOG", "debug")
-        .args(["--timeout", "20s"]);
-    command.finish().await
+    travel("wanderer", SECRET, granted, places).await
 }
 
 #[tokio::test]
