@@ -13,6 +13,9 @@ async fn nothing_acknowledged_is_lost_by_kills() -> anyhow::Result<()> {
     )
     .await?;
     anyhow::ensure!(tally.acknowledged > 100, "{tally:?}");
-    anyhow::ensure!(tally.kills.len() >= 4, "{tally:?}");
+    anyhow::ensure!(
+        tally.kills.len() >= 5 && tally.troubles.len() >= 4,
+        "{tally:?}"
+    );
     Ok(())
 }

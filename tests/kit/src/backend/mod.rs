@@ -195,6 +195,15 @@ impl Backend {
         lock(&self.state.records).clone()
     }
 
+    /// Lets go of the headers and bodies of the requests so far, and of what was taken of them. For long runs.
+    pub fn forget_bodies(&self) {
+        for recorded in lock(&self.state.records).iter_mut() {
+            let request = &mut recorded.request;
+            (request.headers, request.body) = (Vec::new(), bytes::Bytes::new());
+            recorded.stored = Vec::new();
+        }
+    }
+
     /// The requests to one path.
     #[must_use]
     pub fn requests_to(&self, path: &str) -> Vec<Recorded> {
