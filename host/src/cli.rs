@@ -417,6 +417,10 @@ pub struct PluginLsArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
+    /// Data directory: a host that runs with it says what it does [default: the config's]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
     #[allow(missing_docs)]
     #[command(flatten)]
     pub output: OutputArg,

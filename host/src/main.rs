@@ -13,6 +13,10 @@ use mastra_host::print::Look;
 use mastra_host::run::components::{Loader, cache_directory};
 use mastra_host::telemetry::{LOG_VARIABLE, LogSettings, start_logs};
 
+/// Gives back to the system what a backlog took; the system's own allocator keeps most of it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let environment = process_environment();

@@ -1,4 +1,4 @@
-//! Asks the host that has a data directory to run a command on it: `dlq` and `queue` work while it runs.
+//! Asks the host that has a data directory to run a command on it: `dlq`, `queue` and `plugin ls` work while it runs.
 //!
 //! A Unix socket in the data directory, which is the owner's alone, as the prompts beside it are. The question is one line:
 //! `{"arguments":[...],"color":...,"width":...}`, the command line itself. The answer is lines `{"out":"..."}` and
@@ -21,8 +21,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use super::standing::Standing;
 use super::{Components, Context, Exit, dlq, queue};
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, PluginCommand};
 use crate::config::Environment;
 use crate::config::component::ComponentFacts;
 use crate::conformance::scorecard::Scorecard;
@@ -62,11 +63,16 @@ pub(super) struct Control {
     listener: UnixListener,
     path: PathBuf,
     queue: DurableQueue,
+    standing: Standing,
 }
 
 impl Control {
     /// Without a socket, which is logged, the host runs all the same.
-    pub(super) fn listen(data_dir: &Path, queue: &DurableQueue) -> Option<Self> {
+    pub(super) fn listen(
+        data_dir: &Path,
+        queue: &DurableQueue,
+        standing: &Standing,
+    ) -> Option<Self> {
         let path = data_dir.join(SOCKET);
         // Whoever has the queue's lock may have it; what lies there is a dead host's.
         let _ = std::fs::remove_file(&path);
@@ -79,10 +85,11 @@ impl Control {
                 listener,
                 path,
                 queue: queue.clone(),
+                standing: standing.clone(),
             }),
             Err(error) => {
                 let path = path.display();
-                warn!(%path, %error, "`dlq` and `queue` cannot reach this host while it runs.");
+                warn!(%path, %error, "`dlq`, `queue` and `plugin ls` cannot reach this host while it runs.");
                 None
             }
         }
@@ -94,7 +101,7 @@ impl Control {
         loop {
             let answered = async {
                 let (stream, _) = self.listener.accept().await?;
-                answer(stream, &self.queue).await
+                answer(stream, &self.queue, &self.standing).await
             };
             tokio::select! {
                 () = &mut stop => return,
@@ -115,17 +122,21 @@ impl Drop for Control {
     }
 }
 
-async fn answer(mut stream: UnixStream, queue: &DurableQueue) -> io::Result<()> {
+async fn answer(
+    mut stream: UnixStream,
+    queue: &DurableQueue,
+    standing: &Standing,
+) -> io::Result<()> {
     let (read, mut write) = stream.split();
     let mut question = String::new();
     let mut reader = tokio::io::BufReader::new(read.take(MAX_QUESTION_BYTES));
     timeout(PATIENCE, reader.read_line(&mut question)).await??;
     let question: Question = serde_json::from_str(&question)?;
     let (lines, mut answers) = mpsc::sync_channel(MAX_WAITING_LINES);
-    let queue = queue.clone();
+    let (queue, standing) = (queue.clone(), standing.clone());
     let runtime = tokio::runtime::Handle::current();
     let command = tokio::task::spawn_blocking(move || {
-        let exit = runtime.block_on(execute(&question, &queue, &lines));
+        let exit = runtime.block_on(execute(&question, &queue, &standing, &lines));
         // Nobody waits for the end of a command that nobody reads.
         let _ = lines.send(line(&json!({ "exit": exit.code() })));
     });
@@ -147,7 +158,12 @@ async fn next(answers: Receiver<String>) -> io::Result<Option<(String, Receiver<
 }
 
 /// Runs the command of a question on the queue that is open.
-async fn execute(question: &Question, queue: &DurableQueue, lines: &SyncSender<String>) -> Exit {
+async fn execute(
+    question: &Question,
+    queue: &DurableQueue,
+    standing: &Standing,
+    lines: &SyncSender<String>,
+) -> Exit {
     let look = Look {
         color: question.color,
         width: question.width,
@@ -165,6 +181,9 @@ async fn execute(question: &Question, queue: &DurableQueue, lines: &SyncSender<S
     let done = match parsed.as_ref().map(|cli| &cli.command) {
         Ok(Command::Dlq(command)) => dlq::work(command, queue, &mut ctx).await,
         Ok(Command::Queue(command)) => queue::work(command, queue, &mut ctx).await,
+        Ok(Command::Plugin(PluginCommand::Ls(args))) => {
+            Ok(standing.print(args.output.format, &mut ctx))
+        }
         Ok(_) => Err("the host that runs does not do this".to_owned()),
         Err(error) => Err(format!("the host that runs is another version: {error}")),
     };
@@ -205,6 +224,11 @@ impl Components for NoComponents {
         let none = "components are not tested by a host that runs";
         Err(TestError::Surroundings(none.to_owned()))
     }
+}
+
+/// Whether a host runs with this data directory, or has ended without a word.
+pub(super) fn is_there(data_dir: &Path) -> bool {
+    BlockingStream::connect(data_dir.join(SOCKET)).is_ok()
 }
 
 /// Asks the host that has the data directory to run this process's command.

@@ -11,6 +11,7 @@ pub mod plugin;
 pub mod queue;
 pub mod run;
 pub mod show;
+mod standing;
 pub mod test;
 pub mod validate;
 

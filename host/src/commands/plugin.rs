@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Context, Exit, causes, list_components, read_config};
+use super::{Context, Exit, causes, control, list_components, read_config};
 use crate::cli::{Output, PluginApproveArgs, PluginCommand, PluginLsArgs};
 use crate::config::component::ComponentFacts;
 use crate::config::lock::Lock;
@@ -22,7 +22,7 @@ pub fn run(command: &PluginCommand, ctx: &mut Context<'_>) -> Exit {
     }
 }
 
-/// Shows what `run` with the same options would do with each component.
+/// Shows what the host that runs does with each component, or what `run` with the same options would do.
 fn ls(args: &PluginLsArgs, ctx: &mut Context<'_>) -> Exit {
     let output = args.output.format;
     let loaded = match read_config(args.config.as_deref(), ctx.environment) {
@@ -42,6 +42,17 @@ fn ls(args: &PluginLsArgs, ctx: &mut Context<'_>) -> Exit {
             Exit::BadUsage,
             &format!("the config is not valid\n{text}"),
         );
+    }
+    // Another directory than the config's is not the one that a host with the config's data directory has.
+    let data_dir = args.data_dir.as_deref().or_else(|| {
+        let default = loaded.config.storage.directory.as_path();
+        args.plugins_dir.is_none().then_some(default)
+    });
+    if let Some(data_dir) = data_dir.filter(|data_dir| control::is_there(data_dir)) {
+        match control::ask(data_dir, ctx) {
+            Ok(exit) => return exit,
+            Err(reason) => ctx.warn(&format!("the host was not asked what it does: {reason}")),
+        }
     }
     let directory = args
         .plugins_dir

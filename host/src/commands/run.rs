@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::control::Control;
-use super::{Context, Exit, causes, list_components, read_config};
+use super::standing::Standing;
+use super::{Context, Exit, causes, list_components, plugin, read_config};
 use crate::cli::{Output, RunArgs};
 use crate::config::lock::Lock;
 use crate::config::select::{LoadedComponents, Plan, Planned, Reason, Request};
@@ -66,6 +67,7 @@ struct Prepared {
     lock: Lock,
     loaded: LoadedComponents,
     exporters: Exporters,
+    standing: Standing,
     /// Components that are left to compile while the others run.
     unfinished: Option<Unfinished>,
 }
@@ -96,6 +98,7 @@ impl Prepared {
             lock,
             loaded: LoadedComponents::new(),
             exporters: Exporters::new(),
+            standing: Standing::default(),
             unfinished: None,
         };
         let files = prepared.request(args, &BTreeSet::new()).files();
@@ -105,6 +108,7 @@ impl Prepared {
             None => loader.load_quick(files),
         };
         let plan = prepared.plan(args, ctx.environment);
+        prepared.standing.set(plugin::rows(&prepared.loaded, &plan));
         problems.extend(plan.problems);
         if !problems.is_empty() {
             complain_of(args, &problems, ctx);
@@ -284,7 +288,9 @@ fn open_queue(
     let queue = queue::open(&prepared.config, data_dir)
         .map_err(|error| (Exit::BadUsage, causes(&error)))?;
     let control = match (&queue, data_dir) {
-        (AnyQueue::Durable(queue), Some(data_dir)) => Control::listen(data_dir, queue),
+        (AnyQueue::Durable(queue), Some(data_dir)) => {
+            Control::listen(data_dir, queue, &prepared.standing)
+        }
         _ => None,
     };
     Ok((queue, control))
@@ -325,6 +331,7 @@ async fn start_later(
     let files = unfinished.files().clone();
     prepared.loaded.extend(loader.load_rest(unfinished).await);
     let mut plan = prepared.plan(args, ctx.environment);
+    prepared.standing.set(plugin::rows(&prepared.loaded, &plan));
     plan.exporters
         .retain(|_, planned| files.contains(&planned.component.file));
     for problem in &plan.problems {

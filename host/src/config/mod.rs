@@ -8,6 +8,7 @@
 
 pub mod component;
 pub mod defaults;
+mod delivery;
 pub mod env;
 pub mod id;
 pub mod lock;
@@ -239,6 +240,17 @@ pub struct ExporterQueue {
     pub on_full: OnFull,
     /// `max_lag_bytes`: how far the exporter may fall behind; none: as far as the log is long.
     pub max_lag_bytes: Option<u64>,
+    /// `start_at`
+    pub start_at: StartAt,
+}
+
+/// `start_at`: where an exporter begins that the queue does not know yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartAt {
+    /// `head`: with the next event.
+    Head,
+    /// `oldest`: with the oldest event that is kept for another exporter.
+    Oldest,
 }
 
 /// `on_full`: what gives way when the exporter has fallen too far behind.

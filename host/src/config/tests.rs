@@ -55,7 +55,7 @@ exporters:
       sampling_percentage: 12.5
       redaction: { credentials: false, keys: [ssn], patterns: ['\d{3}-\d{4}'] }
       max_string_bytes: 32KiB
-    sending_queue: { on_full: drop_oldest, max_lag_bytes: 1GB }
+    sending_queue: { on_full: drop_oldest, max_lag_bytes: 1GB, start_at: oldest }
     batch: { max_items: 50, max_bytes: 1MiB, timeout: 250ms }
     retry_on_failure: { initial_interval: 2s, max_interval: 1m, max_elapsed_time: 1h, on_unknown_outcome: dead_letter }
     timeout: 20s
@@ -116,6 +116,7 @@ fn every_key_arrives() {
     );
     assert_eq!(eu.delivery.queue.on_full, OnFull::DropOldest);
     assert_eq!(eu.delivery.queue.max_lag_bytes, Some(1_000_000_000));
+    assert_eq!(eu.delivery.queue.start_at, StartAt::Oldest);
     assert_eq!(
         (eu.delivery.batch.max_items, eu.delivery.batch.max_bytes),
         (50, 1 << 20)

@@ -2,8 +2,8 @@
 //! does what [`classify`](super::classify) says of each, and makes its state visible.
 //!
 //! A batch is taken only when it can be called at once, so that what waits, waits in the queue, where the bounds and the
-//! drop policy are. Taken and without a fate are at most N batches under way and [`SPARE_BATCHES`] batches' worth of
-//! events that are tried again; nothing of it is shared with another exporter but the events themselves.
+//! drop policy are. Taken and without a fate are at most N batches under way and [`SPARE_BATCHES`] batches' worth, by
+//! count and by bytes, of events that are tried again; nothing of it is shared with another exporter but the events themselves.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -367,13 +367,19 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
         if self.flushing.as_ref().is_some_and(|it| it.held.is_full()) {
             return false;
         }
-        let full_batches = self.settings.batch.max_items.saturating_mul(SPARE_BATCHES);
+        let BatchLimits {
+            max_items,
+            max_bytes,
+            ..
+        } = self.settings.batch;
+        let has_room = self.jobs.items() < max_items.saturating_mul(SPARE_BATCHES)
+            && self.jobs.bytes() < max_bytes.saturating_mul(SPARE_BATCHES);
         let is_time = || {
             self.jobs
                 .iter()
                 .all(|job| job.failures >= FAILURES_BEFORE_FRESH_PROBE)
         };
-        self.jobs.items() < full_batches && (!is_probing || is_time())
+        has_room && (!is_probing || is_time())
     }
 
     async fn take(&mut self, signal: Signal, now: Instant) -> Result<(), State> {

@@ -114,12 +114,14 @@ impl Job {
 pub(crate) struct Jobs {
     jobs: Vec<Job>,
     items: usize,
+    bytes: usize,
 }
 
 impl Jobs {
     /// Adds a job, to one like it if there is one.
     pub(crate) fn push(&mut self, job: Job, limits: &BatchLimits) {
         self.items += job.items.len();
+        self.bytes += job.bytes();
         if !self
             .jobs
             .iter_mut()
@@ -133,6 +135,7 @@ impl Jobs {
     pub(crate) fn remove(&mut self, position: usize) -> Option<Job> {
         let job = (position < self.jobs.len()).then(|| self.jobs.swap_remove(position))?;
         self.items -= job.items.len();
+        self.bytes -= job.bytes();
         Some(job)
     }
 
@@ -149,8 +152,13 @@ impl Jobs {
         self.items
     }
 
+    /// Their sizes.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Job> {
-        self.items = 0;
+        (self.items, self.bytes) = (0, 0);
         self.jobs.drain(..)
     }
 }
@@ -219,9 +227,9 @@ mod tests {
             Some((later, Some(now))),
             "not before either is due; the older failure counts"
         );
-        assert_eq!(jobs.items(), 7);
+        assert_eq!((jobs.items(), jobs.bytes()), (7, 70));
         assert_eq!(jobs.remove(0).map(|job| job.tokens().len()), Some(2));
-        assert_eq!(jobs.items(), 4);
+        assert_eq!((jobs.items(), jobs.bytes()), (4, 40));
         assert!(jobs.remove(9).is_none());
     }
 }

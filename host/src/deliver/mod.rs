@@ -56,22 +56,31 @@ impl Handle {
     }
 }
 
-/// The last word of a task; says so when the task has died.
-fn seen(shown: &watch::Receiver<Status>) -> Status {
-    let mut status = shown.borrow().clone();
-    let is_gone = shown.has_changed().is_err();
-    if is_gone && !matches!(status.state, State::Stopped | State::Failed { .. }) {
-        status.state = State::Failed {
-            reason: "the delivery task ended unexpectedly".into(),
-        };
-        status.in_flight = 0;
-    }
-    status
-}
-
 /// How exporters stand, for whoever looks while others hold [`Delivery`]. Clones show the same.
 #[derive(Clone, Default)]
-pub struct Statuses(Arc<RwLock<BTreeMap<String, watch::Receiver<Status>>>>);
+pub struct Statuses(Arc<RwLock<BTreeMap<String, Shown>>>);
+
+struct Shown {
+    status: watch::Receiver<Status>,
+    is_replaced: bool,
+}
+
+impl Shown {
+    /// The last word of the task; says so when the task has died.
+    fn now(&self) -> Status {
+        let mut status = self.status.borrow().clone();
+        let is_gone = self.status.has_changed().is_err();
+        if self.is_replaced {
+            status.state = State::Replaced;
+        } else if is_gone && !matches!(status.state, State::Stopped | State::Failed { .. }) {
+            status.state = State::Failed {
+                reason: "the delivery task ended unexpectedly".into(),
+            };
+            status.in_flight = 0;
+        }
+        status
+    }
+}
 
 impl Statuses {
     /// By exporter id.
@@ -80,13 +89,27 @@ impl Statuses {
         let shown = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let exporters = shown.iter();
         exporters
-            .map(|(id, shown)| (id.clone(), seen(shown)))
+            .map(|(id, shown)| (id.clone(), shown.now()))
             .collect()
     }
 
     fn show(&self, id: &str, status: watch::Receiver<Status>) {
         let mut shown = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        shown.insert(id.to_owned(), status);
+        let is_replaced = false;
+        shown.insert(
+            id.to_owned(),
+            Shown {
+                status,
+                is_replaced,
+            },
+        );
+    }
+
+    fn show_replaced(&self, id: &str) {
+        let mut shown = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shown) = shown.get_mut(id) {
+            shown.is_replaced = true;
+        }
     }
 
     fn forget(&self, id: &str) {
@@ -205,10 +228,20 @@ impl Delivery {
     /// Stops one exporter and forgets it: calls under way may finish within `grace`, the rest stays queued. False if
     /// there is none.
     pub async fn remove(&mut self, exporter_id: &str, grace: Duration) -> bool {
+        self.shown.forget(exporter_id);
+        self.end(exporter_id, grace).await
+    }
+
+    /// The same for one that is to be [started](Self::start) anew: until then it is shown as replaced.
+    pub async fn make_way(&mut self, exporter_id: &str, grace: Duration) -> bool {
+        self.shown.show_replaced(exporter_id);
+        self.end(exporter_id, grace).await
+    }
+
+    async fn end(&mut self, exporter_id: &str, grace: Duration) -> bool {
         let Some(mut handle) = self.exporters.remove(exporter_id) else {
             return false;
         };
-        self.shown.forget(exporter_id);
         handle.tell(|control| control.stop_grace = Some(grace));
         handle.stop.cancel();
         while handle.status.changed().await.is_ok() {}

@@ -42,6 +42,8 @@ pub enum State {
     },
     /// No new calls; those in flight may finish.
     Stopping,
+    /// Ends, so that the same exporter can start with other settings or another component.
+    Replaced,
     /// The end. What had no fate is queued.
     Stopped,
     /// The task is dead, though it should not be; the data stays queued.
@@ -63,6 +65,7 @@ impl State {
             Self::NotRunning { state, .. } => state,
             Self::Overfull { .. } => "holding too much",
             Self::Stopping => "stopping",
+            Self::Replaced => "being replaced",
             Self::Stopped => "stopped",
             Self::Failed { .. } => "failed",
         }

@@ -296,6 +296,11 @@ impl Instance {
             || used > policy.memory_bytes.max(self.start_bytes.saturating_mul(2))
     }
 
+    /// Whether its memory is more than twice what it was at its start.
+    pub(super) fn has_grown(&self) -> bool {
+        self.store.data().memory.used_bytes() > self.start_bytes.saturating_mul(2)
+    }
+
     /// The last call. The instance is gone afterwards, whatever it answers.
     pub(super) async fn shutdown(mut self) -> Result<(), CallError> {
         self.end().await

@@ -62,7 +62,7 @@ pub struct PoolSettings {
     pub recycle: RecyclePolicy,
     /// What faults lead to.
     pub restart: RestartPolicy,
-    /// Instances beyond the first end after so long without a call.
+    /// Instances beyond the first end after so long without a call; the first is replaced if it has grown.
     pub idle_timeout: Duration,
 }
 
@@ -80,7 +80,7 @@ impl PoolSettings {
             recycle: RecyclePolicy::default(),
             restart: RestartPolicy::default(),
             // A burst comes back within this or not at all.
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(30),
         }
     }
 }

@@ -23,7 +23,15 @@ pub(super) async fn run(
         instance,
         number,
     };
-    while let Some(Job { work, permit }) = next_job(&worker.shared, &own, &mut jobs).await {
+    loop {
+        let Job { work, permit } = match next(&worker.shared, &own, &mut jobs).await {
+            Next::Job(job) => job,
+            Next::Rest => {
+                worker.rest().await;
+                continue;
+            }
+            Next::End => break,
+        };
         // A caller that has gone away has dropped its interest, not the events.
         match work {
             Work::Send(batch, reply) => drop(reply.send(worker.send(&batch).await)),
@@ -136,13 +144,20 @@ impl Worker {
     /// Replaces a spent instance after the answer is out, so that no call waits for it.
     async fn renew(&mut self) {
         let recycle = self.shared.recycle;
+        self.replace_if(|instance| instance.is_spent(&recycle))
+            .await;
+    }
+
+    /// Replaces an instance that has grown with a burst which is over: its memory never shrinks.
+    async fn rest(&mut self) {
+        self.replace_if(Instance::has_grown).await;
+    }
+
+    async fn replace_if(&mut self, is_wanted: impl Fn(&Instance) -> bool) {
         if self.shared.component.is_stateful() {
             return;
         }
-        let Some(instance) = self
-            .instance
-            .take_if(|instance| instance.is_spent(&recycle))
-        else {
+        let Some(instance) = self.instance.take_if(|instance| is_wanted(instance)) else {
             return;
         };
         retire(&self.shared.exporter, instance).await;
@@ -153,18 +168,24 @@ impl Worker {
     }
 }
 
-async fn next_job(shared: &Shared, own: &Handle, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
-    loop {
-        tokio::select! {
-            // A job that was handed over before the pool closed is still done.
-            biased;
-            job = jobs.recv() => return job,
-            () = shared.closing.cancelled() => return jobs.try_recv().ok(),
-            () = tokio::time::sleep(shared.idle_timeout) => {
-                if shared.may_end(own.id) {
-                    return None;
-                }
-            }
+/// What a worker does next.
+enum Next {
+    Job(Job),
+    /// It has been idle for long, and others may count on it.
+    Rest,
+    /// It has been idle for long, or the pool closes.
+    End,
+}
+
+async fn next(shared: &Shared, own: &Handle, jobs: &mut mpsc::Receiver<Job>) -> Next {
+    let job = |job: Option<Job>| job.map_or(Next::End, Next::Job);
+    tokio::select! {
+        // A job that was handed over before the pool closed is still done.
+        biased;
+        received = jobs.recv() => job(received),
+        () = shared.closing.cancelled() => job(jobs.try_recv().ok()),
+        () = tokio::time::sleep(shared.idle_timeout) => {
+            if shared.may_end(own.id) { Next::End } else { Next::Rest }
         }
     }
 }

@@ -103,9 +103,31 @@ pub fn human(rows: &[PluginRow], look: Look) -> String {
     finish(&table) + &details
 }
 
+/// The same of a host that runs, with what of the files it has not put into effect.
+#[must_use]
+pub fn human_of_host(rows: &[PluginRow], troubles: &[String], look: Look) -> String {
+    let mut text =
+        "A host runs with this data directory. What it does now:\n".to_owned() + &human(rows, look);
+    for trouble in troubles {
+        let trouble = look.paint(Tone::Warning, &format!("not in effect: {trouble}"));
+        let _ = writeln!(text, "\n{trouble}");
+    }
+    text
+}
+
 /// `{"plugins":[{"file","name","version","digest","signals","state","active","exporters","grants"}]}`
 #[must_use]
 pub fn json(rows: &[PluginRow]) -> String {
+    line(&json!({ "plugins": plugins(rows) }))
+}
+
+/// The same of a host that runs, with `"running":true` and `"not_in_effect":["..."]`.
+#[must_use]
+pub fn json_of_host(rows: &[PluginRow], troubles: &[String]) -> String {
+    line(&json!({ "plugins": plugins(rows), "running": true, "not_in_effect": troubles }))
+}
+
+fn plugins(rows: &[PluginRow]) -> serde_json::Value {
     let plugins: Vec<_> = rows
         .iter()
         .map(|row| {
@@ -127,7 +149,7 @@ pub fn json(rows: &[PluginRow]) -> String {
             })
         })
         .collect();
-    line(&json!({ "plugins": plugins }))
+    plugins.into()
 }
 
 /// What was granted to one component, printed once by `approve` and by `run`.

@@ -35,14 +35,16 @@ impl AnyQueue {
         }
     }
 
-    /// No exporter of this id runs any more. Its place is kept for as long as the queue is told to, in memory for as long
-    /// as the process lives.
+    /// No exporter of this id runs any more. Its place is kept for as long as the queue is told to.
     ///
     /// # Errors
     /// [`QueueError::Store`]
     pub async fn leave(&self, exporter_id: &str) -> Result<(), QueueError> {
         match self {
-            Self::Memory(_) => Ok(()),
+            Self::Memory(queue) => {
+                queue.leave(exporter_id);
+                Ok(())
+            }
             Self::Durable(queue) => queue.leave(exporter_id).await,
         }
     }

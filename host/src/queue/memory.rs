@@ -4,11 +4,13 @@
 //! they exist once however many exporters read them. Bounded by bytes: payloads plus a fixed overhead an event. A payload
 //! is a slice of its request's body, which stays whole until the last of its events is freed.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tracing::info;
 
 use super::accounts::{DropReason, ExporterAccounts};
 use super::core::{Bounds, Core, Pending};
@@ -31,6 +33,8 @@ pub struct MemoryQueueSettings {
     pub repeat_entries: usize,
     /// What a refused sender is told to wait.
     pub retry_after: Duration,
+    /// How long the cursor of an exporter that has [left](MemoryQueue::leave) is kept.
+    pub retire_after: Duration,
 }
 
 impl Default for MemoryQueueSettings {
@@ -41,6 +45,7 @@ impl Default for MemoryQueueSettings {
             // The window's hour at 70 events/s, 12 s at 20,000; a client that resends does so within seconds. 18 MB if full.
             repeat_entries: 500_000,
             retry_after: Duration::from_secs(5),
+            retire_after: Duration::from_secs(24 * 3600),
         }
     }
 }
@@ -48,7 +53,13 @@ impl Default for MemoryQueueSettings {
 struct Shared {
     settings: MemoryQueueSettings,
     dead_letters: Arc<MemoryDeadLetters>,
-    state: Mutex<Core<Arc<Event>>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    core: Core<Arc<Event>>,
+    /// Since when no exporter of these ids runs.
+    absent: BTreeMap<Arc<str>, Instant>,
 }
 
 /// See the module. Cheap to clone.
@@ -74,8 +85,21 @@ impl MemoryQueue {
             shared: Arc::new(Shared {
                 settings,
                 dead_letters,
-                state: Mutex::new(Core::new(repeats)),
+                state: Mutex::new(State {
+                    core: Core::new(repeats),
+                    absent: BTreeMap::new(),
+                }),
             }),
+        }
+    }
+
+    /// No exporter of this id runs any more: its place is kept for as long as the settings say. It is let go of when
+    /// events come in or somebody looks after that.
+    pub fn leave(&self, exporter_id: &str) {
+        let mut state = self.shared.lock();
+        if let Some((id, _)) = state.core.cursors.get_key_value(exporter_id) {
+            let id = Arc::clone(id);
+            state.absent.insert(id, Instant::now());
         }
     }
 
@@ -87,8 +111,28 @@ impl MemoryQueue {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Core<Arc<Event>>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Forgets the cursors that nobody has used for so long. Returns what is no longer needed.
+    fn retire(&mut self, after: Duration) -> Vec<Arc<Event>> {
+        let now = Instant::now();
+        let mut garbage = Vec::new();
+        self.absent.retain(|exporter, since| {
+            let is_young = now.duration_since(*since) <= after;
+            if !is_young && let Ok((_, freed)) = self.core.forget(exporter) {
+                info!(
+                    exporter = &**exporter,
+                    "Forgot an exporter that was removed."
+                );
+                garbage.extend(freed);
+            }
+            is_young
+        });
+        garbage
     }
 }
 
@@ -98,13 +142,15 @@ impl Queue for MemoryQueue {
     async fn append(&self, events: Vec<Event>) -> Result<Appended, QueueError> {
         let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
         let now = Instant::now();
-        let mut state = self.shared.lock();
+        let settings = &self.shared.settings;
+        let mut guard = self.shared.lock();
+        drop(guard.retire(settings.retire_after));
+        let state = &mut guard.core;
         if state.is_closed {
             return Err(QueueError::Closed);
         }
         state.repeats.expire(now);
         let group = state.sift(events);
-        let settings = &self.shared.settings;
         let bounds = Bounds {
             capacity_bytes: settings.capacity_bytes,
             max_events: u64::MAX,
@@ -130,8 +176,11 @@ impl Queue for MemoryQueue {
         options: CursorOptions,
     ) -> Result<MemoryCursor, QueueError> {
         let exporter_id: Arc<str> = exporter_id.into();
-        let opened = self.shared.lock().open(&exporter_id, options);
-        let (generation, grown, _freed_after_the_lock) = opened;
+        let (generation, grown, _freed_after_the_lock) = {
+            let mut state = self.shared.lock();
+            state.absent.remove(&exporter_id);
+            state.core.open(&exporter_id, options)
+        };
         Ok(MemoryCursor {
             exporter_id,
             generation,
@@ -141,18 +190,23 @@ impl Queue for MemoryQueue {
     }
 
     async fn forget(&self, exporter_id: &str) -> Result<ExporterAccounts, QueueError> {
-        let forgotten = self.shared.lock().forget(exporter_id);
+        let forgotten = {
+            let mut state = self.shared.lock();
+            state.absent.remove(exporter_id);
+            state.core.forget(exporter_id)
+        };
         forgotten.map(|(accounts, _freed_after_the_lock)| accounts)
     }
 
     fn close(&self) {
-        self.shared.lock().is_closed = true;
+        self.shared.lock().core.is_closed = true;
     }
 
     fn report(&self) -> QueueReport {
-        self.shared
-            .lock()
-            .report(self.shared.settings.capacity_bytes)
+        let settings = &self.shared.settings;
+        let mut state = self.shared.lock();
+        drop(state.retire(settings.retire_after));
+        state.core.report(settings.capacity_bytes)
     }
 }
 
@@ -173,6 +227,7 @@ impl Cursor for MemoryCursor {
     fn waiting(&self) -> PerSignal<Waiting> {
         let mut state = self.shared.lock();
         state
+            .core
             .current(&self.exporter_id, self.generation)
             .map(|(cursor, _)| cursor.waiting())
             .unwrap_or_default()
@@ -188,7 +243,7 @@ impl Cursor for MemoryCursor {
         limits: TakeLimits<'_>,
     ) -> Result<Vec<BatchItem>, CursorError> {
         let mut state = self.shared.lock();
-        let (cursor, log) = state.current(&self.exporter_id, self.generation)?;
+        let (cursor, log) = state.core.current(&self.exporter_id, self.generation)?;
         let items = cursor.take(log, signal, limits);
         Ok(items
             .into_iter()
@@ -198,7 +253,7 @@ impl Cursor for MemoryCursor {
 
     async fn read(&self, signal: Signal, tokens: &[u64]) -> Result<Vec<BatchItem>, CursorError> {
         let mut state = self.shared.lock();
-        let (cursor, log) = state.current(&self.exporter_id, self.generation)?;
+        let (cursor, log) = state.core.current(&self.exporter_id, self.generation)?;
         Ok(cursor
             .read(log, signal, tokens)
             .into_iter()
@@ -208,7 +263,7 @@ impl Cursor for MemoryCursor {
 
     async fn settle(&self, settlement: Settlement) -> Result<(), CursorError> {
         let mut guard = self.shared.lock();
-        let state = &mut *guard;
+        let state = &mut guard.core;
         let (cursor, log) = state.current(&self.exporter_id, self.generation)?;
         let ranges = cursor
             .taken_ranges(
@@ -239,7 +294,7 @@ impl Cursor for MemoryCursor {
 
     async fn release(&self, signal: Signal, tokens: Vec<Tokens>) -> Result<(), CursorError> {
         let mut state = self.shared.lock();
-        let (cursor, log) = state.current(&self.exporter_id, self.generation)?;
+        let (cursor, log) = state.core.current(&self.exporter_id, self.generation)?;
         let ranges = cursor
             .taken_ranges(signal, tokens)
             .map_err(|token| self.not_taken(token))?;

@@ -168,6 +168,15 @@ async fn collect(
         if !inflight.grow(share, length).await {
             return Err(RequestError::Busy);
         }
+        if length > collected.capacity()
+            && let Some(promised) = promised.filter(|promised| length <= *promised)
+        {
+            // Twice as much, but no more than is promised: an event holds on to the whole body that it came in.
+            let capacity = promised.min(length.max(2 * collected.capacity()));
+            let mut larger = BytesMut::with_capacity(capacity);
+            larger.extend_from_slice(&collected);
+            collected = larger;
+        }
         collected.extend_from_slice(&data);
     }
 }

@@ -95,12 +95,13 @@ pub(super) struct Ready {
     shaper: Shaper,
 }
 
-/// Starts the exporter and its delivery, a new one at `begin` of the log; returns the pool of its instances.
+/// Starts the exporter and its delivery, a new one at `begin` of the log, or where its config says; returns the pool of
+/// its instances.
 pub(super) async fn start(
     id: &ExporterId,
     planned: &Planned,
     component: &Arc<Component>,
-    begin: StartAt,
+    begin: Option<StartAt>,
     shared: &Shared,
     delivery: &mut Delivery,
 ) -> Result<Pool, StartError> {
@@ -146,7 +147,10 @@ pub(super) async fn prepare(
     let pool = Pool::start(component, pool_settings).await?;
     let options = CursorOptions {
         route: route(component, &planned.config.signals),
-        start: StartAt::Head,
+        start: match planned.config.delivery.queue.start_at {
+            config::StartAt::Head => StartAt::Head,
+            config::StartAt::Oldest => StartAt::Oldest,
+        },
         on_full: match planned.config.delivery.queue.on_full {
             config::OnFull::Refuse => OnFull::Refuse,
             config::OnFull::DropOldest => OnFull::DropOldest,
@@ -166,12 +170,12 @@ impl Ready {
     /// Takes the exporter's place in the queue and delivers from there.
     pub(super) async fn deliver(
         self,
-        begin: StartAt,
+        begin: Option<StartAt>,
         shared: &Shared,
         delivery: &mut Delivery,
     ) -> Result<Pool, QueueError> {
         let options = CursorOptions {
-            start: begin,
+            start: begin.unwrap_or(self.options.start),
             ..self.options
         };
         let cursor = shared.queue.open(&self.id, options).await?;

@@ -156,8 +156,7 @@ impl Host {
         let (mut pools, mut failures) = (BTreeMap::new(), Vec::new());
         let mut running = BTreeMap::new();
         for (id, planned, component) in exporters {
-            let begin = StartAt::Head;
-            let started = exporter::start(&id, &planned, &component, begin, &shared, &mut delivery);
+            let started = exporter::start(&id, &planned, &component, None, &shared, &mut delivery);
             match started.await {
                 Ok(pool) => {
                     running.insert(id.to_string(), Running::of(&planned));
@@ -205,7 +204,7 @@ impl Host {
         let mut failures = Vec::new();
         for (id, planned, component) in exporters {
             let mut delivery = self.delivery.lock().await;
-            let begin = StartAt::Oldest;
+            let begin = Some(StartAt::Oldest);
             let started = exporter::start(
                 &id,
                 &planned,

@@ -140,7 +140,7 @@ fn not_ready(status: &Status, pool: Option<&Pool>, now: Instant) -> Option<Strin
         State::Paused { reason } | State::Failed { reason } => {
             Some(format!("{}: {reason}", status.state.name()))
         }
-        State::Stopping | State::Stopped => Some(status.state.name().to_owned()),
+        State::Stopping | State::Replaced | State::Stopped => Some(status.state.name().to_owned()),
         state if status.is_stuck(PATIENCE, now) => Some(format!("{}: {last_error}", state.name())),
         _ => None,
     }
@@ -229,6 +229,7 @@ mod tests {
             (State::Paused { reason: why() }, "paused: no"),
             (State::Failed { reason: why() }, "failed: no"),
             (State::Stopping, "stopping"),
+            (State::Replaced, "being replaced"),
             (State::Stopped, "stopped"),
         ] {
             assert_eq!(reason(state, false, Duration::ZERO), Some(text.to_owned()));

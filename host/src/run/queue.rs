@@ -29,6 +29,7 @@ pub fn open(config: &Config, data_dir: Option<&Path>) -> Result<AnyQueue, OpenEr
             let settings = MemoryQueueSettings {
                 capacity_bytes: config.sending_queue.max_memory_bytes,
                 repeat_window: config.sending_queue.repeat_window,
+                retire_after: config.sending_queue.retire_after,
                 ..MemoryQueueSettings::default()
             };
             let dead_letters = Arc::new(MemoryDeadLetters::new(DEAD_LETTER_BYTES));

@@ -13,7 +13,6 @@ use super::{Exporters, Host, POOL_GRACE, StartError, exporter};
 use crate::config::select::Planned;
 use crate::config::{ExporterId, Position};
 use crate::plugin::Pool;
-use crate::queue::StartAt;
 use crate::telemetry::prometheus::ReloadFigures;
 
 /// How long calls under way of an exporter that is replaced or removed may take. Below what a stop of the host may take,
@@ -162,10 +161,8 @@ impl Host {
     ) -> Result<(), StartError> {
         let pool = {
             let mut delivery = self.delivery.lock().await;
-            delivery.remove(id, GRACE).await;
-            ready
-                .deliver(StartAt::Head, &self.exporters, &mut delivery)
-                .await?
+            delivery.make_way(id, GRACE).await;
+            ready.deliver(None, &self.exporters, &mut delivery).await?
         };
         self.running().insert(id.to_owned(), running);
         let before = self.pools_mut().insert(id.to_owned(), pool);

@@ -91,6 +91,7 @@ impl Station {
 /// What all lives have in common.
 struct Run {
     plan: Plan,
+    config: String,
     data: tempfile::TempDir,
     steady: Station,
     troubled: Station,
@@ -104,11 +105,13 @@ struct Run {
 /// What was lost, doubled or miscounted.
 pub async fn conserve(plan: Plan, mut on_kill: impl FnMut(u64)) -> anyhow::Result<Tally> {
     let mut random = fastrand::Rng::with_seed(plan.seed);
+    let (steady, troubled) = (Station::start().await?, Station::start().await?);
     let mut run = Run {
         plan,
+        config: config(&steady.backend, &troubled.backend)?,
         data: tempfile::tempdir()?,
-        steady: Station::start().await?,
-        troubled: Station::start().await?,
+        steady,
+        troubled,
         clients: Arc::default(),
         tally: Tally::default(),
     };
@@ -149,6 +152,19 @@ fn trouble(random: &mut fastrand::Rng) -> (&'static str, Behaviour) {
     }
 }
 
+fn config(steady: &Backend, troubled: &Backend) -> anyhow::Result<String> {
+    let limits = format!("num_consumers: {BATCHES_AT_ONCE}");
+    let config = Config::new()
+        .section(QUEUE)
+        .langfuse("langfuse/steady", &steady.url())?
+        .with(&limits)
+        .langfuse("langfuse/troubled", &troubled.url())?
+        .with(&limits)
+        .with("timeout: 500ms");
+    let small = format!("batch: {{max_items: {EVENTS_A_BATCH}, ");
+    Ok(config.yaml().replace("batch: {", &small))
+}
+
 impl Run {
     fn heal(&self) {
         self.steady.backend.heal();
@@ -156,19 +172,8 @@ impl Run {
     }
 
     fn host(&self) -> anyhow::Result<HostCommand> {
-        let limits = format!("num_consumers: {BATCHES_AT_ONCE}");
-        let patience = "timeout: 500ms";
-        let config = Config::new()
-            .section(QUEUE)
-            .langfuse("langfuse/steady", &self.steady.backend.url())?
-            .with(&limits)
-            .langfuse("langfuse/troubled", &self.troubled.backend.url())?
-            .with(&limits)
-            .with(patience);
-        let small = format!("batch: {{max_items: {EVENTS_A_BATCH}, ");
-        let yaml = config.yaml().replace("batch: {", &small);
         Ok(HostCommand::new("run")?
-            .config(&yaml)?
+            .config(&self.config)?
             .args(["--output", "json"])
             .arg("--data-dir")
             .arg(self.data.path())
@@ -237,7 +242,16 @@ impl Run {
         self.heal();
         let host = self.host()?.start_bare().await?;
         let finished = host.terminate().await?;
-        accounts(&finished).map(drop)
+        let accounts = accounts(&finished)?;
+        for exporter in ["langfuse/steady", "langfuse/troubled"] {
+            let account = accounts.of(exporter, "traces")?;
+            ensure!(
+                account.dead_lettered + account.dropped == 0,
+                "{exporter} has given up events: {account:?}\n{}",
+                finished.stderr
+            );
+        }
+        Ok(())
     }
 
     /// Lets the host deliver what is left, and adds up.
@@ -245,13 +259,15 @@ impl Run {
         self.heal();
         let last = self.host()?.start_bare().await?;
         let acknowledged = self.clients.acknowledged();
+        let mut arrived = Ok(());
         for station in [&self.steady, &self.troubled] {
-            station.wait_for(acknowledged.clone()).await?;
+            arrived = arrived.and(station.wait_for(acknowledged.clone()).await);
         }
         let finished = last.terminate().await?;
+        let seed = self.plan.seed;
+        arrived.with_context(|| format!("{}{}seed {seed}", finished.stdout, finished.stderr))?;
         finished.expect_code(0)?;
         let accounts = accounts(&finished)?;
-        let seed = self.plan.seed;
         for (exporter, station) in [
             ("langfuse/steady", &self.steady),
             ("langfuse/troubled", &self.troubled),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use e2e::{Config, accounts, lines, run};
 use kit::accounts::Account;
-use kit::backend::{Backend, RecordEverything};
+use kit::backend::{Backend, Behaviour, RecordEverything, Which};
 use kit::client::Outgoing;
 use kit::components;
 use kit::fixtures::{ndjson, span};
@@ -59,6 +59,22 @@ async fn troubles(host: &RunningHost, wanted: bool) -> anyhow::Result<Value> {
     asked.await?
 }
 
+/// What a host says that it does with a component: its state, and what of the files is not in effect.
+async fn listed(data: &Path, name: &str) -> anyhow::Result<(Value, Value)> {
+    let finished = HostCommand::new("plugin")?
+        .args(["ls", "--output", "json", "--data-dir"])
+        .arg(data)
+        .finish()
+        .await?;
+    finished.expect_code(0)?;
+    let listed: Value = serde_json::from_str(&finished.stdout)?;
+    assert_eq!(listed["running"], true, "{listed}");
+    let plugins = listed["plugins"].as_array().cloned().unwrap_or_default();
+    let plugin = plugins.into_iter().find(|plugin| plugin["name"] == name);
+    let state = plugin.unwrap_or_default()["state"].clone();
+    Ok((state, listed["not_in_effect"].clone()))
+}
+
 #[tokio::test]
 async fn an_exporter_is_added_changed_and_removed_while_events_flow() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
@@ -97,6 +113,37 @@ async fn an_exporter_is_added_changed_and_removed_while_events_flow() -> anyhow:
     assert!(of_b.queued >= 20, "{of_b:?}");
     let lines_of_b = lines(&b)?;
     assert_eq!(lines_of_b.len() as u64, of_b.delivered, "each once");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_exporter_begins_with_what_is_still_kept_where_the_operator_wants_that()
+-> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let down = Backend::start(RecordEverything).await?;
+    down.on(Which::all(), Behaviour::status(503));
+    let kept = Config::new().langfuse("langfuse", &down.url())?;
+    let (command, file) = host(&kept)?;
+    let host = command.start().await?;
+    send(&host, 0..7).await?;
+    let (oldest, head) = (dir.path().join("oldest"), dir.path().join("head"));
+    let more = kept
+        .json("json/oldest", &oldest)?
+        .with("sending_queue: {start_at: oldest}")
+        .json("json/head", &head)?;
+    replace(&file, more.yaml())?;
+    host.wait_for_log("added=[\"json/head\", \"json/oldest\"]")
+        .await?;
+    send(&host, 7..10).await?;
+    let finished = host.terminate().await?;
+    finished.expect_code(3)?;
+    let accounts = accounts(&finished)?;
+    assert_eq!(
+        accounts.of("json/oldest", "traces")?,
+        Account::delivered(10)
+    );
+    assert_eq!(accounts.of("json/head", "traces")?, Account::delivered(3));
+    assert_eq!(lines(&oldest)?.len(), 10);
     Ok(())
 }
 
@@ -221,7 +268,14 @@ async fn a_component_that_asks_for_more_waits_for_approval_while_the_old_one_run
     std::fs::copy(components::package("keeper-guest", "keeper")?, &file)?;
     let backend = Backend::start(RecordEverything).await?;
     let (command, _) = host(&posting(&file, &backend))?;
-    let host = command.arg("--plugins-dir").arg(dir.path()).start().await?;
+    let data = dir.path().join("data");
+    let host = command
+        .arg("--plugins-dir")
+        .arg(dir.path())
+        .arg("--data-dir")
+        .arg(&data)
+        .start()
+        .await?;
     replace(
         &file,
         std::fs::read(components::package("sequencer-guest", "sequencer")?)?,
@@ -232,6 +286,8 @@ async fn a_component_that_asks_for_more_waits_for_approval_while_the_old_one_run
         said[0].as_str().is_some_and(|said| said.contains(wanted)),
         "{said}"
     );
+    let (state, not_in_effect) = listed(&data, "keeper").await?;
+    assert_eq!((state, &not_in_effect), ("active as names".into(), &said));
     send(&host, 0..3).await?;
     backend
         .wait_until(|requests| posted(requests).len() == 3)
@@ -286,6 +342,9 @@ async fn a_component_comes_to_the_directory_goes_and_comes_back_to_where_it_was(
     let component = std::fs::read(components::package("sequencer-guest", "sequencer")?)?;
     replace(&file, &component)?;
     host.wait_for_log("state=needs approval").await?;
+    host.wait_for_log("Changed files are in effect").await?;
+    let (state, _) = listed(&data, "sequencer").await?;
+    assert_eq!(state, "needs approval");
     let approved = HostCommand::new("plugin")?
         .arg("approve")
         .arg(&file)
@@ -293,6 +352,8 @@ async fn a_component_comes_to_the_directory_goes_and_comes_back_to_where_it_was(
         .await?;
     approved.expect_code(0)?;
     host.wait_for_log("added=[\"sequencer\"]").await?;
+    // The variable that it needs is the host's alone.
+    assert_eq!(listed(&data, "sequencer").await?.0, "active");
     send(&host, 0..3).await?;
     backend
         .wait_until(|requests| posted(requests).len() == 3)

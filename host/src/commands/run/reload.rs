@@ -11,7 +11,8 @@ use tracing::{info, warn};
 use super::watch::{Watch, Watched};
 use super::{Prepared, announce, cannot_start, override_with, started};
 use crate::cli::RunArgs;
-use crate::commands::{Context, Exit, causes, list_components, read_config, validate};
+use crate::commands::standing::Standing;
+use crate::commands::{Context, Exit, causes, list_components, plugin, read_config, validate};
 use crate::config::Config;
 use crate::config::component::ComponentFacts;
 use crate::config::lock::{Lock, Verdict};
@@ -27,6 +28,7 @@ pub(super) struct Files {
     config: Config,
     /// Components that run, by file.
     good: BTreeMap<PathBuf, ComponentFacts>,
+    standing: Standing,
 }
 
 impl Files {
@@ -45,6 +47,7 @@ impl Files {
             watched,
             config,
             good: components_of(exporters),
+            standing: prepared.standing.clone(),
         })
     }
 
@@ -70,6 +73,7 @@ impl Files {
             for trouble in &troubles {
                 warn!(reason = trouble, "A change of files is not in effect.");
             }
+            self.standing.set_troubles(&troubles);
             host.reloads().note(troubles);
         }
     }
@@ -103,11 +107,13 @@ impl Files {
         self.watched = watched(args, &config, request.files());
         let mut loaded = loader.load_now(request.files()).await;
         let mut troubles = self.keep_the_good(&mut loaded, &lock);
+        let plan = request.plan(&loaded, &lock, ctx.environment);
+        let rows = plugin::rows(&loaded, &plan);
         let Plan {
             exporters,
             idle,
             problems: more,
-        } = request.plan(&loaded, &lock, ctx.environment);
+        } = plan;
         problems.extend(more);
         if !problems.is_empty() {
             let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -126,6 +132,7 @@ impl Files {
             let all: Vec<String> = failures.iter().map(cannot_start).collect();
             all.join("; ")
         })?;
+        self.standing.set(rows);
         announce(&new, ctx);
         let (added, replaced, removed) = (changes.added, changes.replaced, changes.removed);
         info!(?added, ?replaced, ?removed, "Changed files are in effect.");

@@ -48,14 +48,21 @@ fn number_of(path: &Path, extension: &str) -> Option<u32> {
         .ok()
 }
 
+/// Time of receipt and repeat key.
+type Key = (u64, u128);
+
 /// What was read.
 #[derive(Default)]
 struct Found {
     saved: Saved,
     segments: BTreeMap<u32, Segment>,
     events: Vec<(Signal, u64, Place)>,
+    /// Events that no record behind them has said to be in, yet.
+    unsure: Vec<(Signal, u64, Place, Key)>,
     letters: Vec<Letter>,
-    keys: Vec<(u64, u128)>,
+    keys: Vec<Key>,
+    /// Of the last segment, which has no file of them yet.
+    unsealed_keys: Vec<Key>,
     key_files: VecDeque<(u32, usize, u64)>,
     last: u32,
 }
@@ -76,14 +83,20 @@ pub(super) fn open(
     let mut found = Found::default();
     read_all(directory, &*files, &mut found)?;
     let number = found.last + 1;
-    let (keys, key_files) = (
+    let (keys, unsealed_keys, key_files) = (
         std::mem::take(&mut found.keys),
+        std::mem::take(&mut found.unsealed_keys),
         std::mem::take(&mut found.key_files),
     );
     let last = found.last;
     let mut state = rebuild(found, &settings);
     remember(&mut state.core.repeats, keys, &settings);
     let (active, segment) = new_segment(&*files, directory, number, &state).map_err(failed)?;
+    active
+        .file
+        .sync()
+        .and_then(|()| files.sync_directory(directory))
+        .map_err(failed)?;
     state.segments.insert(number, segment);
     let inner = Arc::new(Inner::new(settings, state));
     let has_reserve = make_reserve(&*files, directory);
@@ -95,6 +108,7 @@ pub(super) fn open(
         frame: Frame::default(),
         carry: Vec::new(),
         unsynced: false,
+        is_unlisted: false,
         has_reserve,
         is_stopped: false,
         keys: Vec::new(),
@@ -102,6 +116,7 @@ pub(super) fn open(
         on_end: Vec::new(),
         lock,
     };
+    writer.write_keys(last, &unsealed_keys);
     if let Err(cause) = writer.move_aside(last) {
         warn!(
             cause,
@@ -203,6 +218,14 @@ fn read_all(directory: &Path, files: &dyn Files, found: &mut Found) -> Result<()
     }
     numbers.sort_unstable();
     key_numbers.sort_unstable();
+    while let Some(&number) = numbers.last()
+        && is_unfinished(&numbered(directory, number, LOG), files).map_err(failed)?
+    {
+        files
+            .remove(&numbered(directory, number, LOG))
+            .map_err(failed)?;
+        numbers.pop();
+    }
     found.last = numbers.last().copied().unwrap_or(0);
     for number in key_numbers {
         read_keys(directory, files, number, found);
@@ -229,6 +252,18 @@ fn read_all(directory: &Path, files: &dyn Files, found: &mut Found) -> Result<()
         read_segment(&bytes, number, salt, found);
     }
     Ok(())
+}
+
+/// Whether a segment was only just begun when the process or the power went: nobody was told of anything in it.
+fn is_unfinished(path: &Path, files: &dyn Files) -> io::Result<bool> {
+    let file = files.open(path)?;
+    let mut head = [0; format::SEGMENT_HEADER_BYTES];
+    let length = usize::try_from(file.length()?).unwrap_or(usize::MAX);
+    if length < head.len() {
+        return Ok(true);
+    }
+    file.read_at(&mut head, 0)?;
+    Ok(head.iter().all(|byte| *byte == 0))
 }
 
 fn read_segment(bytes: &[u8], number: u32, salt: u64, found: &mut Found) {
@@ -278,14 +313,19 @@ fn take_record(
     found: &mut Found,
 ) -> Option<()> {
     match record.kind {
-        RecordType::Snapshot => found.saved = serde_json::from_slice(record.body).ok()?,
+        RecordType::Snapshot => {
+            found.saved = serde_json::from_slice(record.body).ok()?;
+            found.admit();
+            // What is left are groups that were not written to their end.
+            found.unsure.clear();
+        }
         RecordType::Change => {
             let change: Change = serde_json::from_slice(record.body).ok()?;
             found.saved.apply(change);
+            found.admit();
         }
         RecordType::Event => {
             let front = format::event_front(record)?;
-            found.keys.push((front.received_at, front.repeat_key));
             let place = Place {
                 received_at: front.received_at,
                 lane: front.lane,
@@ -296,9 +336,12 @@ fn take_record(
                 kind: front.kind,
                 cached: None,
             };
-            found
-                .events
-                .push((front.kind.signal(), record.number, place));
+            let key = (front.received_at, front.repeat_key);
+            let signal = front.kind.signal();
+            found.unsure.push((signal, record.number, place, key));
+            if found.is_in(signal, record.number) {
+                found.admit();
+            }
         }
         RecordType::Letter => {
             let (text, _) = format::letter_parts(record)?;
@@ -312,6 +355,29 @@ fn take_record(
         }
     }
     Some(())
+}
+
+impl Found {
+    fn is_in(&self, signal: Signal, sequence: u64) -> bool {
+        let next = self.saved.next.get(signal.index());
+        next.is_some_and(|next| sequence < *next)
+    }
+
+    /// Takes the events that are known to be in. An event of a group that was not written to its end is neither owed to
+    /// anybody nor a reason to take what its sender sends again for a repeat.
+    fn admit(&mut self) {
+        for (signal, sequence, place, key) in std::mem::take(&mut self.unsure) {
+            if !self.is_in(signal, sequence) {
+                self.unsure.push((signal, sequence, place, key));
+                continue;
+            }
+            self.keys.push(key);
+            if place.segment == self.last {
+                self.unsealed_keys.push(key);
+            }
+            self.events.push((signal, sequence, place));
+        }
+    }
 }
 
 /// Puts the index together.
@@ -338,7 +404,7 @@ fn rebuild(found: Found, settings: &DurableQueueSettings) -> State {
     }
     // The last record of an event is the one that was moved aside last.
     for (signal, sequence, place) in found.events.into_iter().rev() {
-        if sequence >= core.log.next(signal) || core.log.get(signal, sequence).is_some() {
+        if core.log.get(signal, sequence).is_some() {
             continue;
         }
         let mut pins = Pins::default();
@@ -382,7 +448,8 @@ fn remember(
     let age = u64::try_from(settings.repeat_window.as_nanos()).unwrap_or(u64::MAX);
     let since = unix_nanos_now().saturating_sub(age);
     keys.retain(|(received_at, _)| *received_at >= since);
-    keys.sort_by_key(|(received_at, _)| *received_at);
+    keys.sort_unstable();
+    keys.dedup();
     let surplus = keys.len().saturating_sub(settings.repeat_entries);
     let now = Instant::now();
     for (_, key) in keys.into_iter().skip(surplus) {

@@ -14,6 +14,7 @@ use crate::queue::tests::{
     ALL, Lab, account, dropping, event, options, promises, settle_all, spans, take_ids,
 };
 
+mod ends;
 mod faults;
 mod killed;
 
@@ -295,10 +296,10 @@ async fn backlog_beyond_the_tail_is_read_from_the_disk() {
 }
 
 #[tokio::test]
-async fn repeats_are_known_after_a_restart_also_of_events_that_are_gone() {
+async fn repeats_are_known_after_restarts_also_of_events_that_are_gone() {
     static IDS: AtomicU64 = AtomicU64::new(0);
     let directory = TempDir::new().expect("made");
-    let queue = open(&directory);
+    let mut queue = open(&directory);
     let cursor = queue.open("a", options()).await.expect("opens");
     let now = unix_nanos_now();
     let recent = |id: u64| Event {
@@ -313,16 +314,17 @@ async fn repeats_are_known_after_a_restart_also_of_events_that_are_gone() {
             .await
             .expect("taken");
     }
-    queue.shut_down().await;
-    let queue = open(&directory);
-    let appended = queue.append((0..301).map(recent).collect()).await;
-    assert_eq!(
-        appended,
-        Ok(Appended {
-            accepted: 1,
-            repeated: 300
-        })
-    );
+    for (restart, accepted) in [(1, 1), (2, 0), (3, 0)] {
+        queue.shut_down().await;
+        queue = open(&directory);
+        let appended = queue.append((0..301).map(recent).collect()).await;
+        let repeated = 301 - accepted;
+        assert_eq!(
+            appended,
+            Ok(Appended { accepted, repeated }),
+            "after {restart} restarts"
+        );
+    }
 }
 
 #[tokio::test]

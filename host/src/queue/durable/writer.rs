@@ -81,6 +81,8 @@ pub(super) struct Writer {
     /// Made in memory and not yet written.
     pub(super) carry: Vec<Change>,
     pub(super) unsynced: bool,
+    /// The directory's entry of the active segment may not be on the disk.
+    pub(super) is_unlisted: bool,
     pub(super) has_reserve: bool,
     pub(super) is_stopped: bool,
     /// Times of receipt and repeat keys of the active segment.
@@ -423,9 +425,13 @@ impl Writer {
 
     /// Syncs what was written.
     pub(super) fn sync(&mut self) -> Result<(), String> {
-        match self.active.file.sync() {
+        let mut synced = self.active.file.sync();
+        if self.is_unlisted {
+            synced = synced.and_then(|()| self.files.sync_directory(&self.directory));
+        }
+        match synced {
             Ok(()) => {
-                self.unsynced = false;
+                (self.unsynced, self.is_unlisted) = (false, false);
                 let mut state = self.inner.lock();
                 let (number, length) = (self.active.number, self.active.length);
                 if let Some(segment) = state.segments.get_mut(&number) {
@@ -562,7 +568,7 @@ pub(super) fn make_reserve(files: &dyn Files, directory: &std::path::Path) -> bo
     made.is_ok()
 }
 
-/// Makes a segment with a snapshot at its front, on the disk.
+/// Makes a segment with a snapshot at its front, not synced.
 pub(super) fn new_segment(
     files: &dyn Files,
     directory: &std::path::Path,
@@ -574,11 +580,7 @@ pub(super) fn new_segment(
     push_json(&mut front, salt, RecordType::Snapshot, &state.saved());
     let path = numbered(directory, number, LOG);
     let file = files.create(&path)?;
-    let made = file
-        .write_at(&front, 0)
-        .and_then(|()| file.sync())
-        .and_then(|()| files.sync_directory(directory));
-    if let Err(error) = made {
+    if let Err(error) = file.write_at(&front, 0) {
         let _tried_again_under_the_same_name = files.remove(&path);
         return Err(error);
     }

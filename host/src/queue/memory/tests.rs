@@ -140,6 +140,35 @@ async fn outages_with_drops_leave_no_ranges_behind() {
             .expect("taken");
     }
     let state = queue.shared.lock();
-    let ranges = state.cursors["dead"].state.range_count();
+    let ranges = state.core.cursors["dead"].state.range_count();
     assert!(ranges < 10, "{ranges} ranges");
+}
+
+#[tokio::test(start_paused = true)]
+async fn cursor_that_nobody_uses_is_forgotten_in_time_and_goes_on_if_it_is_back_before() {
+    let settings = MemoryQueueSettings {
+        retire_after: Duration::from_secs(60),
+        ..MemoryQueueSettings::default()
+    };
+    let queue = MemoryQueue::new(settings, Arc::new(MemoryDeadLetters::new(1 << 20)));
+    for exporter in ["gone", "back", "stays"] {
+        queue.open(exporter, options()).await.expect("opens");
+    }
+    queue.append(spans(0..3)).await.expect("fits");
+    queue.leave("gone");
+    queue.leave("back");
+    queue.leave("nobody");
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(queue.report().cursors.len(), 3, "not yet");
+    queue.open("back", options()).await.expect("opens");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    queue.append(spans(3..4)).await.expect("fits");
+    let report = queue.report();
+    let left: Vec<_> = report.cursors.keys().collect();
+    assert_eq!(left, ["back", "stays"]);
+    assert_eq!(account(&queue, "back", Signal::Traces).queued, 4);
+    assert_eq!(report.events, 4);
+    // Whoever comes after that begins anew.
+    queue.open("gone", options()).await.expect("opens");
+    assert_eq!(account(&queue, "gone", Signal::Traces).received, 0);
 }

@@ -433,6 +433,21 @@ async fn component_that_traps_on_everything_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn events_that_are_tried_again_are_bounded_by_their_bytes_too() {
+    let guest = Fake::new(|_, _| retry());
+    let mut world = World::new();
+    let mut settings = batches_of(1000);
+    // Ten events.
+    settings.batch.max_bytes = 1000;
+    world.start("a", &guest, settings).await;
+    world.spans(0..1000).await;
+    world.until(3600 * SECOND).await;
+    assert_eq!(world.traces("a").queued, 1000);
+    let retrying = world.delivery.statuses()["a"].retrying_events;
+    assert!(retrying <= 10 * (SPARE_BATCHES + 1), "{retrying}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn call_without_an_answer_is_sent_again_and_counted_as_unknown() {
     let timeout = || CallError::WallTimeout(30 * SECOND);
     let guest = Fake::new(move |number, _| {

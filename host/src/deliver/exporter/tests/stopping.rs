@@ -96,6 +96,29 @@ async fn exporter_that_is_replaced_while_it_runs_counts_nothing_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn exporter_that_makes_way_is_shown_until_the_next_one_runs() {
+    let first = Fake::new(|_, _| Reply::Never);
+    let second = Fake::new(|_, _| delivered());
+    let mut world = World::new();
+    world.start("a", &first, batches_of(10)).await;
+    world.spans(0..30).await;
+    world.until(SECOND).await;
+    let statuses = world.delivery.watch();
+    {
+        let mut leaving = std::pin::pin!(world.delivery.make_way("a", 3 * SECOND));
+        let early = tokio::time::timeout(SECOND, &mut leaving).await;
+        assert!(early.is_err(), "its calls may finish");
+        assert_eq!(statuses.now()["a"].state, State::Replaced);
+        assert!(leaving.await);
+    }
+    assert_eq!(statuses.now()["a"].state, State::Replaced);
+    world.start("a", &second, batches_of(10)).await;
+    assert_eq!(statuses.now()["a"].state, State::Running);
+    assert!(world.delivery.remove("a", SECOND).await);
+    assert!(!statuses.now().contains_key("a"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn drain_does_not_wait_for_a_batch_to_fill_or_to_age() {
     let guest = Fake::new(|_, _| delivered());
     let mut world = World::new();

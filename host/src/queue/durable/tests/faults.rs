@@ -334,6 +334,26 @@ async fn torn_last_write_is_cut_off_and_what_was_acknowledged_stays() {
 }
 
 #[tokio::test]
+async fn segment_that_was_only_just_begun_is_removed_and_nothing_is_missing() {
+    let directory = TempDir::new().expect("made");
+    let queue = open(&directory);
+    queue.open("a", options()).await.expect("opens");
+    queue.append(spans(0..3)).await.expect("fits");
+    queue.shut_down().await;
+    for (name, bytes) in [
+        ("0000000777.log", vec![]),
+        ("0000000778.log", b"MHQUEUE".to_vec()),
+        ("0000000779.log", vec![0; 4096]),
+    ] {
+        fs::write(directory.path().join(name), bytes).expect("written");
+    }
+    let (queue, ids) = after_restart(&directory).await;
+    assert_eq!(ids, [0, 1, 2]);
+    queue.shut_down().await;
+    assert!(!newest(&directory).ends_with("0000000779.log"));
+}
+
+#[tokio::test]
 async fn flipped_bit_costs_one_event_that_is_reported_and_counted() {
     let directory = TempDir::new().expect("made");
     let queue = open(&directory);

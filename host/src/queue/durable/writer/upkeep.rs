@@ -6,13 +6,17 @@ use super::*;
 const STRAGGLER_SEGMENTS: u32 = 3;
 
 impl Writer {
-    /// Seals the segment and begins the next with a snapshot.
+    /// Seals the segment and begins the next with a snapshot, which is synced with what comes after it.
     pub(in crate::queue::durable) fn rotate(&mut self) -> Result<(), String> {
         if self.inner.lock().broken.is_some() {
             return Ok(());
         }
-        self.sync()?;
-        self.write_keys();
+        // What is not synced with a group: settlements, and the dead letters that they keep.
+        if self.unsynced {
+            self.sync()?;
+        }
+        let keys = std::mem::take(&mut self.keys);
+        self.write_keys(self.active.number, &keys);
         let number = self.active.number + 1;
         let (active, segment) = {
             let state = self.inner.lock();
@@ -21,19 +25,20 @@ impl Writer {
         };
         self.inner.lock().segments.insert(number, segment);
         self.active = active;
+        // With its first group, or soon: until then the segment before says the same.
+        (self.unsynced, self.is_unlisted) = (true, true);
         // The snapshot has them.
         self.carry.clear();
         Ok(())
     }
 
     /// Keys outlive their segment, as long as the repeat window lasts.
-    pub(super) fn write_keys(&mut self) {
-        let keys = std::mem::take(&mut self.keys);
+    pub(in crate::queue::durable) fn write_keys(&mut self, segment: u32, keys: &[(u64, u128)]) {
         let Some(latest) = keys.iter().map(|(received_at, _)| *received_at).max() else {
             return;
         };
-        let path = numbered(&self.directory, self.active.number, KEYS);
-        let bytes = crate::queue::durable::recover::keys_to_bytes(&keys);
+        let path = numbered(&self.directory, segment, KEYS);
+        let bytes = crate::queue::durable::recover::keys_to_bytes(keys);
         let written = self
             .files
             .create(&path)
@@ -41,8 +46,8 @@ impl Writer {
         if let Err(cause) = written {
             error!(%cause, "Repeats of some events will not be known after a restart.");
         }
-        self.key_files
-            .push_back((self.active.number, keys.len(), latest));
+        self.key_files.retain(|(number, ..)| *number != segment);
+        self.key_files.push_back((segment, keys.len(), latest));
         self.expire_keys(unix_nanos_now());
     }
 

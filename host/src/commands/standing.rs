@@ -1,0 +1,49 @@
+//! What a running host does with each component, for `plugin ls`: the files alone do not say which of them it holds back.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Context, Exit};
+use crate::cli::Output;
+use crate::print;
+use crate::print::plugins::PluginRow;
+
+/// See the module. Clones are one.
+#[derive(Clone, Default)]
+pub(super) struct Standing(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    rows: Vec<PluginRow>,
+    troubles: Vec<String>,
+}
+
+impl Standing {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This runs now, and this does not and why.
+    pub(super) fn set(&self, rows: Vec<PluginRow>) {
+        self.seen().rows = rows;
+    }
+
+    /// What of the files is not in effect.
+    pub(super) fn set_troubles(&self, troubles: &[String]) {
+        self.seen().troubles = troubles.to_vec();
+    }
+
+    /// Prints it as `plugin ls` does.
+    pub(super) fn print(&self, output: Output, ctx: &mut Context<'_>) -> Exit {
+        let text = {
+            let seen = self.seen();
+            match output {
+                Output::Human => {
+                    print::plugins::human_of_host(&seen.rows, &seen.troubles, ctx.look)
+                }
+                Output::Json => print::plugins::json_of_host(&seen.rows, &seen.troubles),
+            }
+        };
+        ctx.print(&text);
+        Exit::Fine
+    }
+}
