@@ -188,6 +188,24 @@ async fn instances_beyond_the_first_end_when_idle() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_that_a_burst_has_made_large_is_replaced_when_it_is_over() {
+    let pool = pool().await;
+    let rest = Duration::from_secs(61);
+    assert_eq!(told(&pool, "calls").await, "1");
+    tokio::time::sleep(rest).await;
+    assert_eq!(told(&pool, "calls").await, "2", "it has not grown");
+    let small = span_event("ok");
+    let text = "x".repeat(8 << 20);
+    let large =
+        String::from_utf8_lossy(&small.payload).replace("\"b\":1", &format!("\"b\":\"{text}\""));
+    let large = batch(Signal::Traces, [event(EventKind::SpanEnded, &large)]);
+    assert_eq!(pool.send(large).await, Ok(DELIVERED));
+    assert_eq!(told(&pool, "calls").await, "4", "more may come soon");
+    tokio::time::sleep(rest).await;
+    assert_eq!(told(&pool, "calls").await, "1");
+}
+
+#[tokio::test(start_paused = true)]
 async fn shutdown_is_bounded_and_ends_everything() {
     // With this setting the component's `shutdown` never returns.
     let stubborn = Pool::start(&misbehaving(), pool_settings(r#"{"greeting":true}"#))
