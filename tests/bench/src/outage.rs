@@ -41,41 +41,49 @@ const SIZES: [(&str, usize, u64); 2] = [("1.3 kB", 1_300, 1), ("10.5 kB", 10_500
 /// The host fails, or does not deliver all that it accepted.
 pub(crate) async fn memory(plan: &Plan) -> Result<Vec<Figure>> {
     let sink = Arc::new(Sink::start().await?);
-    let (mut peaks, mut ratios) = (Vec::new(), Vec::new());
-    for _ in 0..plan.runs {
-        let home = tempfile::tempdir()?;
-        let storage = format!("disk\n  max_disk: {MAX_DISK}");
-        let config = config(home.path(), &plan.plugin, &sink.url(), &storage)?;
-        let subject = start(plan, &config, home.path(), &sink).await?;
-        let idle = subject.idle_kib().await?;
-        let before = sink.spans();
-        sink.set_available(false);
-        let load = load(10_500, subject.address)?;
-        let accepted = load.fill(0, u64::MAX).await? * SPANS_A_BODY as u64;
-        ensure!(accepted > 0, "the queue was full from the start");
-        let peak = subject.peak_kib()?;
-        sink.set_available(true);
-        sink.wait_for(before + accepted * EXPORTERS as u64).await?;
-        tokio::time::sleep(REST).await;
-        let after = subject.idle_kib().await?;
-        subject.stop().await?;
-        peaks.push(megabytes(peak));
-        ratios.push(after as f64 / idle as f64);
-    }
-    Ok(vec![
-        Figure {
-            name: format!("every backend dead until {MAX_DISK} are queued, 10.5 kB spans"),
+    let mut figures = Vec::new();
+    for (label, bytes, _) in SIZES {
+        let (mut peaks, mut ratios) = (Vec::new(), Vec::new());
+        for _ in 0..plan.runs {
+            let (peak, ratio) = outage(plan, bytes, &sink).await?;
+            peaks.push(peak);
+            ratios.push(ratio);
+        }
+        figures.push(Figure {
+            name: format!("every backend dead until {MAX_DISK} are queued, {label} spans"),
             unit: "MB peak",
             goal: "at most 256",
             values: peaks,
-        },
-        Figure {
-            name: "resident a minute after the backlog, of idle".to_owned(),
+        });
+        figures.push(Figure {
+            name: format!("resident a minute after the backlog of {label} spans, of idle"),
             unit: "times",
             goal: "at most 1.3",
             values: ratios,
-        },
-    ])
+        });
+    }
+    Ok(figures)
+}
+
+/// One outage: the peak in MB, and what is left of idle.
+async fn outage(plan: &Plan, bytes: usize, sink: &Sink) -> Result<(f64, f64)> {
+    let home = tempfile::tempdir()?;
+    let storage = format!("disk\n  max_disk: {MAX_DISK}");
+    let config = config(home.path(), &plan.plugin, &sink.url(), &storage)?;
+    let subject = start(plan, &config, home.path(), sink).await?;
+    let idle = subject.idle_kib().await?;
+    let before = sink.spans();
+    sink.set_available(false);
+    let load = load(bytes, subject.address)?;
+    let accepted = load.fill(0, u64::MAX).await? * SPANS_A_BODY as u64;
+    ensure!(accepted > 0, "the queue was full from the start");
+    let peak = subject.peak_kib()?;
+    sink.set_available(true);
+    sink.wait_for(before + accepted * EXPORTERS as u64).await?;
+    tokio::time::sleep(REST).await;
+    let after = subject.idle_kib().await?;
+    subject.stop().await?;
+    Ok((megabytes(peak), after as f64 / idle as f64))
 }
 
 /// Spans per CPU-second from receipt to acknowledgement, 64 senders, with the queue in memory and synced to disk.
