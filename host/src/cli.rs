@@ -417,7 +417,7 @@ pub struct PluginLsArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Data directory: a host that runs with it says what it does [default: the config's]
+    /// Data directory: a host that has its queue there says what it does [default: the config's]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
