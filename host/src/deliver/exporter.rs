@@ -40,6 +40,9 @@ mod shaped;
 /// Events that are tried again may be as many as in this many full batches, before no more are taken.
 const SPARE_BATCHES: usize = 8;
 
+/// The same in bytes while the backend is down, when more of them would be held and nothing gained.
+const SPARE_BATCHES_WHILE_PROBING: usize = 2;
+
 /// While only probes get through, fresh events are tried once all others have failed as often.
 const FAILURES_BEFORE_FRESH_PROBE: u32 = 3;
 
@@ -372,8 +375,13 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             max_bytes,
             ..
         } = self.settings.batch;
+        let full_batches = if is_probing {
+            SPARE_BATCHES_WHILE_PROBING
+        } else {
+            SPARE_BATCHES
+        };
         let has_room = self.jobs.items() < max_items.saturating_mul(SPARE_BATCHES)
-            && self.jobs.bytes() < max_bytes.saturating_mul(SPARE_BATCHES);
+            && self.jobs.bytes() < max_bytes.saturating_mul(full_batches);
         let is_time = || {
             self.jobs
                 .iter()

@@ -77,7 +77,7 @@ impl Default for DurableQueueSettings {
             max_queued_bytes: u64::MAX,
             // 84 MB of memory.
             max_events: 1_500_000,
-            cache_bytes: 32 << 20,
+            cache_bytes: 16 << 20,
             repeat_window: Duration::from_secs(3600),
             repeat_entries: 500_000,
             retry_after: Duration::from_secs(5),

@@ -49,7 +49,7 @@ fn number_of(path: &Path, extension: &str) -> Option<u32> {
 }
 
 /// Time of receipt and repeat key.
-type Key = (u64, u128);
+pub(super) type Key = (u64, u128);
 
 /// What was read.
 #[derive(Default)]
@@ -61,8 +61,8 @@ struct Found {
     unsure: Vec<(Signal, u64, Place, Key)>,
     letters: Vec<Letter>,
     keys: Vec<Key>,
-    /// Of the last segment, which has no file of them yet.
-    unsealed_keys: Vec<Key>,
+    /// Of the segments that have no file of them.
+    unsealed_keys: BTreeMap<u32, Vec<Key>>,
     key_files: VecDeque<(u32, usize, u64)>,
     last: u32,
 }
@@ -83,9 +83,9 @@ pub(super) fn open(
     let mut found = Found::default();
     read_all(directory, &*files, &mut found)?;
     let number = found.last + 1;
-    let (keys, unsealed_keys, key_files) = (
+    seal_keys(directory, &*files, &mut found);
+    let (keys, key_files) = (
         std::mem::take(&mut found.keys),
-        std::mem::take(&mut found.unsealed_keys),
         std::mem::take(&mut found.key_files),
     );
     let last = found.last;
@@ -116,7 +116,6 @@ pub(super) fn open(
         on_end: Vec::new(),
         lock,
     };
-    writer.write_keys(last, &unsealed_keys);
     if let Err(cause) = writer.move_aside(last) {
         warn!(
             cause,
@@ -137,6 +136,20 @@ pub(super) fn open(
         })
         .map_err(failed)?;
     Ok((inner, commands))
+}
+
+/// Writes the keys of the segments that were written to when a process ended. Before anything else is: whatever ends
+/// this process, they are there when the segments are gone.
+fn seal_keys(directory: &Path, files: &dyn Files, found: &mut Found) {
+    for (number, keys) in std::mem::take(&mut found.unsealed_keys) {
+        match write_keys(directory, files, number, &keys) {
+            Ok(()) => found.key_files.push_back(key_file(number, &keys)),
+            Err(cause) => {
+                warn!(%cause, "Repeats of some events will not be known after the next start.");
+            }
+        }
+    }
+    found.key_files.make_contiguous().sort_unstable();
 }
 
 /// Says so when the writer ends in a panic, since nothing is written after it.
@@ -372,8 +385,10 @@ impl Found {
                 continue;
             }
             self.keys.push(key);
-            if place.segment == self.last {
-                self.unsealed_keys.push(key);
+            let mut key_files = self.key_files.iter();
+            if !key_files.any(|(number, ..)| *number == place.segment) {
+                let keys = self.unsealed_keys.entry(place.segment).or_default();
+                keys.push(key);
             }
             self.events.push((signal, sequence, place));
         }
@@ -458,8 +473,25 @@ fn remember(
     }
 }
 
+/// What is kept in mind of a file of keys: its number, how many, the latest time of receipt.
+pub(super) fn key_file(number: u32, keys: &[Key]) -> (u32, usize, u64) {
+    let latest = keys.iter().map(|(received_at, _)| *received_at).max();
+    (number, keys.len(), latest.unwrap_or(0))
+}
+
+/// Keys outlive their segment, as long as the repeat window lasts.
+pub(super) fn write_keys(
+    directory: &Path,
+    files: &dyn Files,
+    segment: u32,
+    keys: &[Key],
+) -> io::Result<()> {
+    let file = files.create(&numbered(directory, segment, KEYS))?;
+    file.write_at(&keys_to_bytes(keys), 0)
+}
+
 /// A key file: times of receipt and keys, and a checksum at the end.
-pub(super) fn keys_to_bytes(keys: &[(u64, u128)]) -> Vec<u8> {
+fn keys_to_bytes(keys: &[(u64, u128)]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(keys.len() * KEY_BYTES + 8);
     for (received_at, key) in keys {
         bytes.extend_from_slice(&received_at.to_le_bytes());
@@ -495,10 +527,7 @@ fn read_keys(directory: &Path, files: &dyn Files, number: u32, found: &mut Found
     };
     match read() {
         Ok(keys) => {
-            let latest = keys.iter().map(|(received_at, _)| *received_at).max();
-            found
-                .key_files
-                .push_back((number, keys.len(), latest.unwrap_or(0)));
+            found.key_files.push_back(key_file(number, &keys));
             found.keys.extend(keys);
         }
         Err(cause) => {

@@ -35,6 +35,7 @@ use crate::queue::accounts::DropReason;
 use crate::queue::core::Bounds;
 use crate::queue::{Appended, QueueError};
 use apply::{add_now, lost_event, settle_now, taken_ranges};
+pub(super) use upkeep::make_reserve;
 
 /// How long a settlement that is written waits for its sync.
 const SYNC_DELAY: Duration = Duration::from_millis(100);
@@ -43,7 +44,7 @@ const SYNC_DELAY: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_secs(5);
 
 /// A write takes no further commands beyond this.
-pub(super) const FRAME_BYTES: u64 = 8 << 20;
+pub(super) const FRAME_BYTES: u64 = 4 << 20;
 
 /// What a full file system has left for settlements, so that room can be made.
 pub(super) const RESERVE_BYTES: usize = 256 * 1024;
@@ -129,6 +130,8 @@ impl Writer {
                     self.begin();
                     let _answered = self.commit();
                     self.sync_rest();
+                    // Its buffers are large after a burst.
+                    self.frame = Frame::default();
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -554,18 +557,6 @@ impl Writer {
         }
         self.sync()
     }
-}
-
-/// Sets room aside; false if there is none.
-pub(super) fn make_reserve(files: &dyn Files, directory: &std::path::Path) -> bool {
-    let path = directory.join(RESERVE);
-    let made = files
-        .create(&path)
-        .and_then(|file| file.write_at(&vec![0; RESERVE_BYTES], 0));
-    if made.is_err() {
-        let _none = files.remove(&path);
-    }
-    made.is_ok()
 }
 
 /// Makes a segment with a snapshot at its front, not synced.

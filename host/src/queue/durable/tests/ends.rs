@@ -179,7 +179,7 @@ impl Files for Disk {
 }
 
 /// What a process was told before it ended.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Told {
     sent: BTreeSet<u64>,
     appended: BTreeSet<u64>,
@@ -220,11 +220,11 @@ async fn work(disk: &Disk, directory: &Path, now: u64) -> Told {
             queue.append(recent(now, ids.clone())).await.ok()?;
             told.appended.extend(ids);
             settle(&quick, "quick", now, &mut told, |id| {
-                (id % 7 != 0, id % 5 == 0)
+                (id % 45 != 0, id % 35 == 3)
             })
             .await?;
             if round % 8 == 7 {
-                settle(&slow, "slow", now, &mut told, |id| (id % 20 != 0, false)).await?;
+                settle(&slow, "slow", now, &mut told, |id| (id % 60 != 0, false)).await?;
             }
         }
         Some(())
@@ -363,7 +363,30 @@ async fn whatever_ends_at_any_step_of_the_disk_what_was_answered_is_true() {
         let directory = TempDir::new().expect("made");
         let told = work(&disk, directory.path(), now).await;
         for end in [End::Process, End::Power] {
-            check(&told, &disk.after(end), directory.path(), now, end, step).await;
+            let left = disk.after(end);
+            check(&told, &left.after(end), directory.path(), now, end, step).await;
+            // Again while what is left is opened; then all is delivered, and its segments go.
+            let again = left.lock().steps + step % 16;
+            left.lock().last_step = Some(again);
+            if let Ok(queue) =
+                DurableQueue::open_on(Arc::new(left.clone()), directory.path(), small())
+            {
+                queue.shut_down().await;
+            }
+            let left = left.after(end);
+            let told = deliver_all(told.clone(), &left, directory.path(), now).await;
+            check(&told, &left.after(end), directory.path(), now, end, step).await;
         }
     }
+}
+
+async fn deliver_all(mut told: Told, disk: &Disk, directory: &Path, now: u64) -> Told {
+    let queue = DurableQueue::open_on(Arc::new(disk.clone()), directory, small()).expect("opens");
+    for name in ["quick", "slow"] {
+        let cursor = queue.open(name, options()).await.expect("opens");
+        let settled = settle(&cursor, name, now, &mut told, |_| (true, false)).await;
+        settled.expect("works");
+    }
+    queue.shut_down().await;
+    told
 }

@@ -1,5 +1,6 @@
 //! What the writer does beside writing: the next segment, what has grown too old, what nobody needs any more.
 
+use super::super::recover;
 use super::*;
 
 /// How many segments later what is left of one counts as stragglers.
@@ -15,8 +16,7 @@ impl Writer {
         if self.unsynced {
             self.sync()?;
         }
-        let keys = std::mem::take(&mut self.keys);
-        self.write_keys(self.active.number, &keys);
+        self.seal_keys();
         let number = self.active.number + 1;
         let (active, segment) = {
             let state = self.inner.lock();
@@ -32,22 +32,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Keys outlive their segment, as long as the repeat window lasts.
-    pub(in crate::queue::durable) fn write_keys(&mut self, segment: u32, keys: &[(u64, u128)]) {
-        let Some(latest) = keys.iter().map(|(received_at, _)| *received_at).max() else {
+    fn seal_keys(&mut self) {
+        let keys = std::mem::take(&mut self.keys);
+        if keys.is_empty() {
             return;
-        };
-        let path = numbered(&self.directory, segment, KEYS);
-        let bytes = crate::queue::durable::recover::keys_to_bytes(keys);
-        let written = self
-            .files
-            .create(&path)
-            .and_then(|file| file.write_at(&bytes, 0));
-        if let Err(cause) = written {
+        }
+        let number = self.active.number;
+        if let Err(cause) = recover::write_keys(&self.directory, &*self.files, number, &keys) {
             error!(%cause, "Repeats of some events will not be known after a restart.");
         }
-        self.key_files.retain(|(number, ..)| *number != segment);
-        self.key_files.push_back((segment, keys.len(), latest));
+        self.key_files.push_back(recover::key_file(number, &keys));
         self.expire_keys(unix_nanos_now());
     }
 
@@ -196,4 +190,19 @@ impl Writer {
             error!(cause, "The queue could not move its stragglers aside.");
         }
     }
+}
+
+/// Sets room aside; false if there is none.
+pub(in crate::queue::durable) fn make_reserve(
+    files: &dyn Files,
+    directory: &std::path::Path,
+) -> bool {
+    let path = directory.join(RESERVE);
+    let made = files
+        .create(&path)
+        .and_then(|file| file.write_at(&vec![0; RESERVE_BYTES], 0));
+    if made.is_err() {
+        let _none = files.remove(&path);
+    }
+    made.is_ok()
 }
