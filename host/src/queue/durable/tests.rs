@@ -164,6 +164,32 @@ async fn dead_letters_are_replayed_to_their_exporter_alone_or_purged_and_counted
 }
 
 #[tokio::test]
+async fn two_settlements_of_the_same_events_in_one_write_count_once() {
+    let directory = TempDir::new().expect("made");
+    let queue = open(&directory);
+    let cursor = queue.open("a", options()).await.expect("opens");
+    queue.append(spans(0..1)).await.expect("fits");
+    for id in 1..30 {
+        let items = cursor.take(Signal::Traces, ALL).await.expect("current");
+        // The settlements wait together while the group is written.
+        let (appended, first, second) = tokio::join!(
+            queue.append(spans(id..id + 1)),
+            settle_all(&cursor, &items, Fate::Delivered),
+            settle_all(&cursor, &items, Fate::Delivered),
+        );
+        appended.expect("fits");
+        assert!(
+            matches!((first, second), (Ok(()), Err(CursorError::NotTaken { .. }))),
+            "the second of {id}"
+        );
+    }
+    queue.shut_down().await;
+    let queue = open(&directory);
+    let account = account(&queue, "a", Signal::Traces);
+    assert_eq!((account.delivered, account.queued), (29, 1));
+}
+
+#[tokio::test]
 async fn second_process_is_refused_until_the_first_has_gone() {
     let directory = TempDir::new().expect("made");
     let queue = open(&directory);

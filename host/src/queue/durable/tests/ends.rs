@@ -262,6 +262,8 @@ async fn settle(
         told.settled.entry(name).or_default().insert(id);
         if is_dead {
             told.dead.insert(id);
+        } else {
+            told.dead.remove(&id);
         }
     }
     Some(())
