@@ -5,8 +5,8 @@
 //! All functions take JSON text that a parser has already passed: one value, no white space around it.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
+use super::escape::push_string;
 use super::records::{Json, Text};
 use super::{json, time};
 
@@ -263,7 +263,7 @@ impl Extra {
     /// Adds a member. `raw` is JSON text.
     pub(super) fn push(&mut self, key: &str, raw: &str) {
         self.text.push(if self.text.is_empty() { '{' } else { ',' });
-        push_json_string(&mut self.text, key);
+        push_string(&mut self.text, key);
         self.text.push(':');
         self.text.push_str(raw);
     }
@@ -276,22 +276,6 @@ impl Extra {
         self.text.push('}');
         Some(Cow::Owned(self.text))
     }
-}
-
-fn push_json_string(out: &mut String, text: &str) {
-    out.push('"');
-    for next in text.chars() {
-        match next {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            control if u32::from(control) < 0x20 => {
-                // Writing to a string cannot fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(control));
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
 }
 
 #[cfg(test)]
@@ -376,7 +360,7 @@ mod tests {
         let mut extra = Extra::default();
         extra.push("b\"\n", "1");
         extra.push("a", "[null]");
-        assert_eq!(extra.finish().unwrap(), r#"{"b\"\u000a":1,"a":[null]}"#);
+        assert_eq!(extra.finish().unwrap(), r#"{"b\"\n":1,"a":[null]}"#);
         assert_eq!(Extra::default().finish(), None);
     }
 

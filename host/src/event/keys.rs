@@ -37,19 +37,11 @@ impl Event {
         received_at: u64,
         source: Arc<Source>,
     ) -> Result<Self, FieldError> {
-        let text = utf8(&payload)?;
-        let (keys, length) = front(kind, text, &source)?;
-        nothing_after(text, length)?;
-        Ok(Self::from_checked(
-            kind,
-            payload,
-            keys?,
-            received_at,
-            source,
-        ))
+        let keys = check(kind, utf8(&payload)?, &source)?;
+        Ok(Self::from_checked(kind, payload, keys, received_at, source))
     }
 
-    /// Makes an event of a text that [`front`] has passed.
+    /// Makes an event of a text that [`check`] or [`front`] has passed.
     #[must_use]
     pub(crate) const fn from_checked(
         kind: EventKind,
@@ -67,6 +59,16 @@ impl Event {
             lane: keys.lane,
         }
     }
+}
+
+/// Checks the record that is the whole of `text`.
+///
+/// # Errors
+/// As [`Event::from_json`].
+pub(crate) fn check(kind: EventKind, text: &str, source: &Source) -> Result<Keys, FieldError> {
+    let (keys, length) = front(kind, text, source)?;
+    nothing_after(text, length)?;
+    keys
 }
 
 /// Checks the record at the front of `text` and says how many bytes it takes, leading white space included. What
@@ -93,15 +95,24 @@ pub(super) fn of_span(
         EventKind::SpanUpdated => xxh3_64(text.trim_ascii().as_bytes()),
         _ => 0,
     };
+    span_keys(kind, &span.trace_id, &span.span_id, project_id, content)
+}
+
+/// Of a span that ended, by its ids in lower-case hex.
+pub(crate) fn of_ended_span(trace_id: &str, span_id: &str, project_id: Option<&str>) -> Keys {
+    span_keys(EventKind::SpanEnded, trace_id, span_id, project_id, 0)
+}
+
+fn span_keys(
+    kind: EventKind,
+    trace_id: &str,
+    span_id: &str,
+    project_id: Option<&str>,
+    content: u64,
+) -> Keys {
     Keys {
-        repeat_key: repeat_key(
-            kind,
-            project_id,
-            Some(&span.trace_id),
-            &span.span_id,
-            content,
-        ),
-        lane: xxh3_64(span.trace_id.as_bytes()),
+        repeat_key: repeat_key(kind, project_id, Some(trace_id), span_id, content),
+        lane: xxh3_64(trace_id.as_bytes()),
     }
 }
 

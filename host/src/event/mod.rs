@@ -7,6 +7,7 @@
 //! This room does no I/O and reads no clock. Everything to the right of `receive` may import it.
 
 pub mod decode;
+pub(crate) mod escape;
 pub mod fields;
 pub mod instrument;
 pub(crate) mod json;

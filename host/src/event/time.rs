@@ -1,5 +1,5 @@
-//! Times of events: ISO-8601 text to unix nanoseconds and back. Mastra writes `2026-03-04T05:06:07.000Z`, which has a
-//! fast path; any other precision up to nanoseconds and any offset is read too. Refuses times before 1970 and after
+//! Times of events: ISO-8601 text to unix nanoseconds and back. Mastra writes `2026-03-04T05:06:07.000Z`; UTC at any
+//! precision up to nanoseconds has a fast path, any offset is read too. Refuses times before 1970 and after
 //! 2554 (what a `u64` holds), and times without a zone. Called by `fields`.
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
@@ -7,47 +7,45 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// Unix nanoseconds of an ISO-8601 time; `None` when it is not one, has no zone, or does not fit.
 #[must_use]
 pub fn parse(text: &str) -> Option<u64> {
-    parse_javascript(text.as_bytes()).or_else(|| {
+    parse_utc(text.as_bytes()).or_else(|| {
         let time: jiff::Timestamp = text.parse().ok()?;
         u64::try_from(time.as_nanosecond()).ok()
     })
 }
 
-/// Exactly `YYYY-MM-DDTHH:MM:SS.mmmZ`, what `Date.prototype.toISOString` writes for these years.
-fn parse_javascript(text: &[u8]) -> Option<u64> {
-    let &[
-        y0,
-        y1,
-        y2,
-        y3,
-        b'-',
-        m0,
-        m1,
-        b'-',
-        d0,
-        d1,
-        b'T',
-        h0,
-        h1,
-        b':',
-        n0,
-        n1,
-        b':',
-        s0,
-        s1,
-        b'.',
-        f0,
-        f1,
-        f2,
-        b'Z',
-    ] = text
+/// `YYYY-MM-DDTHH:MM:SSZ` with up to nine digits of a second: what `Date.prototype.toISOString` and our own receiver of
+/// OTLP write for these years.
+fn parse_utc(text: &[u8]) -> Option<u64> {
+    let (
+        &[
+            y0,
+            y1,
+            y2,
+            y3,
+            b'-',
+            m0,
+            m1,
+            b'-',
+            d0,
+            d1,
+            b'T',
+            h0,
+            h1,
+            b':',
+            n0,
+            n1,
+            b':',
+            s0,
+            s1,
+        ],
+        rest,
+    ) = text.split_first_chunk()?
     else {
         return None;
     };
     let year = two(y0, y1)? * 100 + two(y2, y3)?;
     let (month, day) = (two(m0, m1)?, two(d0, d1)?);
     let (hour, minute, second) = (two(h0, h1)?, two(n0, n1)?, two(s0, s1)?);
-    let milli = u64::from(digit(f0)?) * 100 + two(f1, f2)?;
     if !(1970..=2553).contains(&year)
         || !(1..=12).contains(&month)
         || hour > 23
@@ -60,7 +58,23 @@ fn parse_javascript(text: &[u8]) -> Option<u64> {
         return None;
     }
     let seconds = ((days_since_epoch(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-    Some(seconds * NANOS_PER_SECOND + milli * 1_000_000)
+    Some(seconds * NANOS_PER_SECOND + fraction(rest.strip_suffix(b"Z")?)?)
+}
+
+/// Nanoseconds of what stands between the seconds and the zone: nothing, or a point and one to nine digits.
+fn fraction(text: &[u8]) -> Option<u64> {
+    let digits = match text {
+        [] => return Some(0),
+        [b'.', digits @ ..] if (1..=9).contains(&digits.len()) => digits,
+        _ => return None,
+    };
+    let mut nanos = 0;
+    let mut unit = NANOS_PER_SECOND;
+    for byte in digits {
+        unit /= 10;
+        nanos += u64::from(digit(*byte)?) * unit;
+    }
+    Some(nanos)
 }
 
 fn digit(byte: u8) -> Option<u8> {
@@ -137,11 +151,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fast_path_agrees_with_the_slow_one(millis in 0_i64..18_400_000_000_000) {
-            let time = jiff::Timestamp::from_millisecond(millis).unwrap();
-            let text = format!("{time:.3}");
-            prop_assert_eq!(text.len(), 24);
-            prop_assert_eq!(parse_javascript(text.as_bytes()), Some(u64::try_from(time.as_nanosecond()).unwrap()));
+        fn fast_path_agrees_with_the_slow_one(nanos in 0_i128..18_400_000_000_000_000_000, digits in 0_usize..10) {
+            let time = jiff::Timestamp::from_nanosecond(nanos).unwrap();
+            let text = format!("{time:.digits$}");
+            let slow: jiff::Timestamp = text.parse().unwrap();
+            prop_assert_eq!(parse_utc(text.as_bytes()), Some(u64::try_from(slow.as_nanosecond()).unwrap()), "{}", text);
+        }
+
+        #[test]
+        fn fast_path_refuses_what_the_slow_one_refuses(text in "2026-03-04T05:06:07[.,]?[0-9]{0,11}[Zz]?") {
+            if let Some(nanos) = parse_utc(text.as_bytes()) {
+                let slow: jiff::Timestamp = text.parse().unwrap();
+                prop_assert_eq!(i128::from(nanos), slow.as_nanosecond());
+            }
         }
     }
 }

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use super::batch::Batch;
 use super::platform::RECORDS_A_TURN;
 use super::split::{Cutter, Front, Piece, without_mark};
-use crate::event::decode::not_utf8;
 use crate::event::decode::scan::{Fields, front, whole};
+use crate::event::decode::utf8;
 use crate::event::fields::{FieldError, as_count, as_text, present, text};
 use crate::event::records::Text;
 use crate::event::{Event, EventKind, Signal, Source};
@@ -151,8 +151,7 @@ pub(super) fn read_line(
     received_at: u64,
     source: &Arc<Source>,
 ) -> Result<Envelope, FieldError> {
-    let text = std::str::from_utf8(line).map_err(|error| not_utf8(line, &error))?;
-    whole::<EnvelopeFields<'_>>(text)?.open(line, received_at, source)
+    whole::<EnvelopeFields<'_>>(utf8(line)?)?.open(line, received_at, source)
 }
 
 /// Reads the envelopes of a body.

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::event::decode::not_utf8;
+use crate::event::decode::utf8;
 use crate::event::fields::FieldError;
 
 /// Walks over the elements of one array of a body.
@@ -81,7 +81,7 @@ impl<'b> Cutter<'b> {
     fn new(body: &'b [u8], key: Option<&'b str>) -> Self {
         Self {
             body,
-            text: std::str::from_utf8(body).ok(),
+            text: utf8(body).ok(),
             position: 0,
             state: State::BeforeFirst,
             key,
@@ -138,9 +138,9 @@ impl<'b> Cutter<'b> {
             return self.rest("must be complete JSON in UTF-8");
         };
         let own = self.take_until(end);
-        let text = match std::str::from_utf8(own) {
+        let text = match utf8(own) {
             Ok(text) => text,
-            Err(error) => return Piece::Bad(own, not_utf8(own, &error)),
+            Err(error) => return Piece::Bad(own, error),
         };
         match read(text) {
             Ok((Ok(value), length)) if length == text.len() => Piece::Good(text, value),

@@ -1,6 +1,7 @@
 //! The few members of a record that decide whether it is kept, read in one pass.
 
 use crate::event::decode::scan::{Fields, whole};
+use crate::event::decode::utf8;
 use crate::event::fields::{FieldError, text};
 use crate::event::records::Text;
 
@@ -36,7 +37,7 @@ impl<'a> Fields<'a> for Head<'a> {
 impl<'a> Head<'a> {
     /// `None` when it is not a record.
     pub(super) fn read(payload: &'a [u8]) -> Option<Self> {
-        whole(std::str::from_utf8(payload).ok()?).ok()
+        whole(utf8(payload).ok()?).ok()
     }
 
     pub(super) fn trace_id(&self) -> Option<&str> {

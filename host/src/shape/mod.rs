@@ -29,6 +29,7 @@ use bytes::Bytes;
 
 use crate::config::shape::{NameFilter, Shape};
 use crate::deliver::shaping::{ShapeCounts, Shaping, Verdict};
+use crate::event::decode::utf8;
 use crate::event::{Event, EventKind, Signal};
 use crate::plugin::guest::{BatchItem, SpanAncestor};
 
@@ -122,7 +123,7 @@ impl Shaping for Shaper {
     }
 
     fn shape(&mut self, event: &Arc<Event>) -> Arc<Event> {
-        let Ok(text) = std::str::from_utf8(&event.payload) else {
+        let Ok(text) = utf8(&event.payload) else {
             return Arc::clone(event);
         };
         let mut changed: Option<String> = None;

@@ -15,12 +15,20 @@ use kit::backend::collector::Collector;
 use kit::client::Outgoing;
 use kit::components;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{
     AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList,
 };
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::{
+    Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
+    HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary,
+    SummaryDataPoint, exemplar, exponential_histogram_data_point, number_data_point,
+    summary_data_point,
+};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
@@ -233,7 +241,221 @@ fn logs() -> impl Strategy<Value = ExportLogsServiceRequest> {
     })
 }
 
-/// An item with all that it stands below, by its span id.
+fn exemplar() -> impl Strategy<Value = Exemplar> {
+    let value = prop_oneof![
+        any::<i64>().prop_map(exemplar::Value::AsInt),
+        prop::num::f64::NORMAL.prop_map(exemplar::Value::AsDouble),
+    ];
+    (TIMES, attributes(), value, id(16), id(8)).prop_map(
+        |(time_unix_nano, filtered_attributes, value, trace_id, span_id)| Exemplar {
+            filtered_attributes,
+            time_unix_nano,
+            span_id,
+            trace_id,
+            value: Some(value),
+        },
+    )
+}
+
+/// Attributes, start, time, exemplars and flags but for the one that says that there is no value.
+type Head = (Vec<KeyValue>, u64, u64, Vec<Exemplar>, u32);
+
+fn head() -> impl Strategy<Value = Head> {
+    let flags = (0..4_u32).prop_map(|flags| flags << 1);
+    (attributes(), TIMES, TIMES, vec(exemplar(), 0..2), flags)
+}
+
+fn number_point() -> impl Strategy<Value = NumberDataPoint> {
+    let value = prop_oneof![
+        any::<i64>().prop_map(number_data_point::Value::AsInt),
+        prop::num::f64::NORMAL.prop_map(number_data_point::Value::AsDouble),
+    ];
+    (head(), value).prop_map(|((attributes, start, time, exemplars, flags), value)| {
+        NumberDataPoint {
+            attributes,
+            start_time_unix_nano: start,
+            time_unix_nano: time,
+            exemplars,
+            flags,
+            value: Some(value),
+        }
+    })
+}
+
+/// Sum, least and greatest of what was observed.
+fn extent() -> impl Strategy<Value = [Option<f64>; 3]> {
+    let number = || prop::option::of(prop::num::f64::NORMAL);
+    [number(), number(), number()]
+}
+
+fn histogram_point() -> impl Strategy<Value = HistogramDataPoint> {
+    let buckets = vec((any::<u64>(), prop::num::f64::NORMAL), 0..4);
+    (head(), any::<u64>(), extent(), buckets).prop_map(
+        |((attributes, start, time, exemplars, flags), count, [sum, min, max], buckets)| {
+            let (mut bucket_counts, explicit_bounds): (Vec<u64>, Vec<f64>) =
+                buckets.into_iter().unzip();
+            bucket_counts.extend((!explicit_bounds.is_empty()).then_some(count));
+            HistogramDataPoint {
+                attributes,
+                start_time_unix_nano: start,
+                time_unix_nano: time,
+                exemplars,
+                flags,
+                count,
+                sum,
+                min,
+                max,
+                bucket_counts,
+                explicit_bounds,
+            }
+        },
+    )
+}
+
+fn exponential_point() -> impl Strategy<Value = ExponentialHistogramDataPoint> {
+    let buckets = || {
+        let buckets = (any::<i32>(), vec(any::<u64>(), 1..4));
+        buckets.prop_map(
+            |(offset, bucket_counts)| exponential_histogram_data_point::Buckets {
+                offset,
+                bucket_counts,
+            },
+        )
+    };
+    let numbers = (-10..20_i32, any::<u64>(), prop::num::f64::NORMAL);
+    let counts = (any::<u64>(), extent(), buckets(), buckets());
+    (head(), numbers, counts).prop_map(|(head, numbers, (count, extent, positive, negative))| {
+        ExponentialHistogramDataPoint {
+            attributes: head.0,
+            start_time_unix_nano: head.1,
+            time_unix_nano: head.2,
+            exemplars: head.3,
+            flags: head.4,
+            scale: numbers.0,
+            zero_count: numbers.1,
+            zero_threshold: numbers.2,
+            count,
+            sum: extent[0],
+            min: extent[1],
+            max: extent[2],
+            positive: Some(positive),
+            negative: Some(negative),
+        }
+    })
+}
+
+fn summary_point() -> impl Strategy<Value = SummaryDataPoint> {
+    let quantile = (0.0..=1.0, prop::num::f64::NORMAL);
+    let quantile = quantile
+        .prop_map(|(quantile, value)| summary_data_point::ValueAtQuantile { quantile, value });
+    let numbers = (any::<u64>(), prop::num::f64::NORMAL, vec(quantile, 0..3));
+    (head(), numbers).prop_map(
+        |((attributes, start, time, _, flags), (count, sum, quantile_values))| SummaryDataPoint {
+            attributes,
+            start_time_unix_nano: start,
+            time_unix_nano: time,
+            flags,
+            count,
+            sum,
+            quantile_values,
+        },
+    )
+}
+
+fn metric() -> impl Strategy<Value = Metric> {
+    let temporality = || 1..3_i32;
+    let points = || vec(number_point(), 1..3);
+    let sum = (points(), temporality(), any::<bool>());
+    let histogram = (vec(histogram_point(), 1..3), temporality());
+    let exponential = (vec(exponential_point(), 1..3), temporality());
+    let data = prop_oneof![
+        points().prop_map(|data_points| Data::Gauge(Gauge { data_points })),
+        sum.prop_map(|(data_points, aggregation_temporality, is_monotonic)| {
+            Data::Sum(Sum {
+                data_points,
+                aggregation_temporality,
+                is_monotonic,
+            })
+        }),
+        histogram.prop_map(|(data_points, aggregation_temporality)| {
+            Data::Histogram(Histogram {
+                data_points,
+                aggregation_temporality,
+            })
+        }),
+        exponential.prop_map(|(data_points, aggregation_temporality)| {
+            Data::ExponentialHistogram(ExponentialHistogram {
+                data_points,
+                aggregation_temporality,
+            })
+        }),
+        vec(summary_point(), 1..3).prop_map(|data_points| Data::Summary(Summary { data_points })),
+    ];
+    let texts = ("[a-z_.]{1,8}", "\\PC{0,8}", "[a-z{}/]{0,5}");
+    (texts, attributes(), data).prop_map(|((name, description, unit), metadata, data)| Metric {
+        name,
+        description,
+        unit,
+        metadata,
+        data: Some(data),
+    })
+}
+
+fn metrics() -> impl Strategy<Value = ExportMetricsServiceRequest> {
+    let schema_url = || "[a-z:/]{0,8}";
+    let scoped = (scope(), schema_url(), vec(metric(), 1..4));
+    let scoped = scoped.prop_map(|(scope, schema_url, metrics)| ScopeMetrics {
+        scope: Some(scope),
+        schema_url,
+        metrics,
+    });
+    (resource(), schema_url(), vec(scoped, 1..3)).prop_map(
+        |(resource, schema_url, scope_metrics)| ExportMetricsServiceRequest {
+            resource_metrics: vec![ResourceMetrics {
+                resource: Some(resource),
+                schema_url,
+                scope_metrics,
+            }],
+        },
+    )
+}
+
+/// Each point as a metric of its own, with its time. The order of a point's attributes means nothing.
+fn points_of(metric: Metric) -> Vec<(u64, Metric)> {
+    macro_rules! each {
+        ($kind:ident, $data:expr) => {{
+            let data = $data;
+            let mut points = Vec::new();
+            for mut point in data.data_points.clone() {
+                let by_key = |one: &KeyValue, other: &KeyValue| one.key.cmp(&other.key);
+                point.attributes.sort_by(by_key);
+                let time = point.time_unix_nano;
+                let data = Data::$kind($kind {
+                    data_points: vec![point],
+                    ..data.clone()
+                });
+                let data = Some(data);
+                points.push((
+                    time,
+                    Metric {
+                        data,
+                        ..metric.clone()
+                    },
+                ));
+            }
+            points
+        }};
+    }
+    match metric.data.clone().unwrap() {
+        Data::Gauge(data) => each!(Gauge, data),
+        Data::Sum(data) => each!(Sum, data),
+        Data::Histogram(data) => each!(Histogram, data),
+        Data::ExponentialHistogram(data) => each!(ExponentialHistogram, data),
+        Data::Summary(data) => each!(Summary, data),
+    }
+}
+
+/// An item with all that it stands below, by its span id; a point by its time.
 type Items<T> = BTreeMap<
     Vec<u8>,
     (
@@ -285,6 +507,24 @@ fn logs_of(requests: impl IntoIterator<Item = ExportLogsServiceRequest>) -> Item
     items
 }
 
+fn metrics_of(requests: impl IntoIterator<Item = ExportMetricsServiceRequest>) -> Items<Metric> {
+    let mut items = Items::new();
+    for group in requests
+        .into_iter()
+        .flat_map(|request| request.resource_metrics)
+    {
+        for scoped in group.scope_metrics {
+            for (time, metric) in scoped.metrics.into_iter().flat_map(points_of) {
+                let (resource, scope) = (group.resource.clone(), scoped.scope.clone());
+                let urls = (group.schema_url.clone(), scoped.schema_url.clone());
+                let key = time.to_be_bytes().to_vec();
+                items.insert(key, (resource, urls.0, scope, urls.1, metric));
+            }
+        }
+    }
+    items
+}
+
 fn generate<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>) -> Vec<T> {
     let mut runner = TestRunner::deterministic();
     (0..REQUESTS)
@@ -306,7 +546,7 @@ fn assert_same<T: PartialEq + std::fmt::Debug>(sent: &Items<T>, arrived: &Items<
 }
 
 #[tokio::test]
-async fn spans_and_log_records_leave_as_they_came() -> anyhow::Result<()> {
+async fn spans_log_records_and_points_leave_as_they_came() -> anyhow::Result<()> {
     let backend = Backend::start(Collector::default()).await?;
     let settings = format!(
         "endpoint: \"{}\", api_key: otel-key, api_key_header: x-api-key",
@@ -314,13 +554,18 @@ async fn spans_and_log_records_leave_as_they_came() -> anyhow::Result<()> {
     );
     let config = Config::new().exporter("otel", &components::exporter("otel")?, &settings);
     let host = run(&config)?.start().await?;
-    let (traces, logs) = (generate(traces()), generate(logs()));
+    let (traces, logs, metrics) = (generate(traces()), generate(logs()), generate(metrics()));
     let bodies = traces
         .iter()
         .map(|request| ("/v1/traces", request.encode_to_vec()));
     let bodies = bodies.chain(
         logs.iter()
             .map(|request| ("/v1/logs", request.encode_to_vec())),
+    );
+    let bodies = bodies.chain(
+        metrics
+            .iter()
+            .map(|request| ("/v1/metrics", request.encode_to_vec())),
     );
     for (path, body) in bodies {
         let reply = host
@@ -341,5 +586,9 @@ async fn spans_and_log_records_leave_as_they_came() -> anyhow::Result<()> {
         &spans_of(decoded(&backend, "/v1/traces")),
     );
     assert_same(&logs_of(logs), &logs_of(decoded(&backend, "/v1/logs")));
+    assert_same(
+        &metrics_of(metrics),
+        &metrics_of(decoded(&backend, "/v1/metrics")),
+    );
     Ok(())
 }

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use super::flattened::Flattened;
 use super::scan::members;
 use crate::event::fields::{as_count, as_number, as_text, present};
+use crate::event::json::{MAX_VALUE_DEPTH, array, is_value};
 use crate::event::records::{
     Cost, ErrorInfo, Json, ModelCall, OtelSpan, Span, StatusCode, Text, Usage,
 };
@@ -277,8 +278,7 @@ fn embedded(raw: &str) -> Json<'_> {
     let Some(text) = as_text(raw) else {
         return Cow::Borrowed(raw);
     };
-    let is_json = text.trim_start().starts_with(['{', '['])
-        && serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+    let is_json = text.trim_start().starts_with(['{', '[']) && is_value(&text);
     if is_json { text } else { Cow::Borrowed(raw) }
 }
 
@@ -288,7 +288,7 @@ fn embedded_object(raw: &str) -> Option<Json<'_>> {
 
 fn texts(raw: &str) -> Option<Vec<Text<'_>>> {
     let mut found = Vec::new();
-    crate::event::json::array(raw, crate::event::json::MAX_VALUE_DEPTH, |element| {
+    array(raw, MAX_VALUE_DEPTH, |element| {
         found.extend(as_text(element));
     })
     .ok()?;

@@ -240,23 +240,19 @@ pub(super) fn check_front(
 }
 
 /// The payload as text.
-pub(super) fn utf8(payload: &[u8]) -> Result<&str, FieldError> {
-    std::str::from_utf8(payload).map_err(|error| not_utf8(payload, &error))
+pub(crate) fn utf8(payload: &[u8]) -> Result<&str, FieldError> {
+    std::str::from_utf8(payload).map_err(|error| not_utf8(payload, error.valid_up_to()))
 }
 
-/// The error of a record that is not UTF-8.
-pub(crate) fn not_utf8(bytes: &[u8], error: &std::str::Utf8Error) -> FieldError {
+fn not_utf8(bytes: &[u8], valid_up_to: usize) -> FieldError {
     let readable = bytes
-        .get(..error.valid_up_to())
+        .get(..valid_up_to)
         .and_then(|head| std::str::from_utf8(head).ok())
         .unwrap_or_default();
     FieldError::new(
         "",
         readable,
-        format!(
-            "must be UTF-8, byte {} of the record is not",
-            error.valid_up_to()
-        ),
+        format!("must be UTF-8, byte {valid_up_to} of the record is not"),
     )
 }
 

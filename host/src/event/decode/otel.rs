@@ -10,14 +10,18 @@ use crate::event::records::{
 
 /// The members of an object, taken one by one by name. Errors are relative to the object.
 pub(super) struct Members<'a> {
-    list: Vec<(Text<'a>, &'a str)>,
+    /// Key, JSON text; the text is gone once it has been taken.
+    list: Vec<(Text<'a>, Option<&'a str>)>,
 }
+
+/// More than our own objects have.
+const USUAL_MEMBERS: usize = 12;
 
 impl<'a> Members<'a> {
     pub(super) fn read(field: &str, raw: &'a str) -> Result<Self, FieldError> {
-        let mut list: Vec<(Text<'a>, &'a str)> = Vec::new();
+        let mut list = Vec::with_capacity(USUAL_MEMBERS);
         members(field, raw, |key, value| {
-            list.push((key, value));
+            list.push((key, Some(value)));
             Ok(())
         })?;
         Ok(Self { list })
@@ -25,15 +29,8 @@ impl<'a> Members<'a> {
 
     /// The JSON text of a member, null included; of several with the same key the last.
     pub(super) fn take(&mut self, name: &str) -> Option<&'a str> {
-        let mut found = None;
-        self.list.retain(|(key, raw)| {
-            let is_it = key == name;
-            if is_it {
-                found = Some(*raw);
-            }
-            !is_it
-        });
-        found
+        let named = self.list.iter_mut().filter(|(key, _)| key == name);
+        named.fold(None, |_, (_, raw)| raw.take())
     }
 
     /// Reads a member with one of the functions of `fields`.
@@ -98,7 +95,7 @@ impl<'a> Members<'a> {
 
     /// Refuses what has not been taken.
     pub(super) fn finish(self) -> Result<(), FieldError> {
-        match self.list.first() {
+        match self.rest().next() {
             None => Ok(()),
             Some((key, raw)) => Err(FieldError::new(key, raw, "is no known field here")),
         }
@@ -107,10 +104,15 @@ impl<'a> Members<'a> {
     /// Keeps what has not been taken.
     pub(super) fn into_extra(self) -> Option<Json<'a>> {
         let mut extra = Extra::default();
-        for (key, raw) in &self.list {
+        for (key, raw) in self.rest() {
             extra.push(key, raw);
         }
         extra.finish()
+    }
+
+    fn rest(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        let all = self.list.iter();
+        all.filter_map(|(key, raw)| Some((&**key, (*raw)?)))
     }
 }
 

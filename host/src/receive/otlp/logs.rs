@@ -19,11 +19,17 @@ pub(super) fn read(request: &ExportLogsServiceRequest, items: &mut Items<'_>) {
             for record in &scoped.log_records {
                 let identity = items.identity();
                 match Evaluation::of(record) {
-                    Some(evaluation) => items.add(EventKind::Score, record, || {
-                        evaluation.event(record, identity, shared(&resource)?)
+                    Some(evaluation) => items.add(EventKind::Score, record, |object| {
+                        evaluation.event(object, record, identity, shared(&resource)?)
                     }),
-                    None => items.add(EventKind::Log, record, || {
-                        event(record, identity, shared(&resource)?, shared(&scope)?)
+                    None => items.add(EventKind::Log, record, |object| {
+                        event(
+                            object,
+                            record,
+                            identity,
+                            shared(&resource)?,
+                            shared(&scope)?,
+                        )
                     }),
                 }
             }
@@ -40,42 +46,41 @@ const fn time(record: &LogRecord) -> u64 {
 }
 
 fn event(
+    event: &mut Object<'_>,
     record: &LogRecord,
     identity: Identity,
-    resource: Option<&[u8]>,
-    scope: Option<&[u8]>,
-) -> Result<Vec<u8>, FieldError> {
+    resource: Option<&str>,
+    scope: Option<&str>,
+) -> Result<(), FieldError> {
     let body = record.body.as_ref();
     let message = match body.and_then(|body| body.value.as_ref()) {
         // An empty text is told from no body: it stands in `otel.body`.
         Some(AnyKind::Text(text)) if !text.is_empty() => Some(write::utf8("body", text)?),
         _ => None,
     };
-    write::object(|event| {
-        event.text("level", level(record));
-        event.text("message", message.unwrap_or_default());
-        ids(event, record)?;
-        event.object("otel", |otel| {
-            otel.count("severityNumber", severity(record));
-            otel.utf8_if("severityText", &record.severity_text)?;
-            if let (None, Some(body)) = (message, body) {
-                let written = write::value(otel.key("body"), body, 0);
-                written.map_err(|error| error.within("body"))?;
-            }
-            otel.utf8_if("eventName", &record.event_name)?;
-            if record.observed_time_unix_nano != 0 {
-                otel.time("observedTime", record.observed_time_unix_nano);
-            }
-            otel.count("flags", record.flags);
-            otel.attributes("attributes", &record.attributes)?;
-            otel.count("droppedAttributesCount", record.dropped_attributes_count);
-            otel.raw_if("scope", scope);
-            Ok(())
-        })?;
-        event.raw_if("resource", resource);
-        identity.complete(event, "logId", time(record));
+    event.text("level", level(record));
+    event.text("message", message.unwrap_or_default());
+    ids(event, record)?;
+    event.object("otel", |otel| {
+        otel.count("severityNumber", severity(record));
+        otel.utf8_if("severityText", &record.severity_text)?;
+        if let (None, Some(body)) = (message, body) {
+            let written = write::value(otel.key("body"), body, 0);
+            written.map_err(|error| error.within("body"))?;
+        }
+        otel.utf8_if("eventName", &record.event_name)?;
+        if record.observed_time_unix_nano != 0 {
+            otel.time("observedTime", record.observed_time_unix_nano);
+        }
+        otel.count("flags", record.flags);
+        otel.attributes("attributes", &record.attributes)?;
+        otel.count("droppedAttributesCount", record.dropped_attributes_count);
+        otel.raw_if("scope", scope);
         Ok(())
-    })
+    })?;
+    event.raw_if("resource", resource);
+    identity.complete(event, "logId", time(record));
+    Ok(())
 }
 
 fn ids(event: &mut Object<'_>, record: &LogRecord) -> Result<(), FieldError> {
@@ -138,45 +143,44 @@ impl<'m> Evaluation<'m> {
 
     fn event(
         &self,
+        event: &mut Object<'_>,
         record: &LogRecord,
         identity: Identity,
-        resource: Option<&[u8]>,
-    ) -> Result<Vec<u8>, FieldError> {
+        resource: Option<&str>,
+    ) -> Result<(), FieldError> {
         let attributes = &record.attributes;
         let text = |key| text_of(attributes, key);
-        write::object(|event| {
-            ids(event, record)?;
-            event.utf8("scorerId", text("mastra.scorer.id").unwrap_or(self.name))?;
-            event.utf8("scorerName", self.name)?;
-            event.double("score", self.value);
-            for (name, key) in [
-                ("reason", "gen_ai.evaluation.explanation"),
-                ("scorerVersion", "mastra.scorer.version"),
-                ("scoreSource", "mastra.score.source"),
-                ("scoreTraceId", "mastra.score.trace_id"),
-                ("experimentId", "mastra.experiment.id"),
-                ("targetEntityType", "mastra.target.entity_type"),
-            ] {
-                if let Some(text) = text(key) {
-                    event.utf8(name, text)?;
-                }
+        ids(event, record)?;
+        event.utf8("scorerId", text("mastra.scorer.id").unwrap_or(self.name))?;
+        event.utf8("scorerName", self.name)?;
+        event.double("score", self.value);
+        for (name, key) in [
+            ("reason", "gen_ai.evaluation.explanation"),
+            ("scorerVersion", "mastra.scorer.version"),
+            ("scoreSource", "mastra.score.source"),
+            ("scoreTraceId", "mastra.score.trace_id"),
+            ("experimentId", "mastra.experiment.id"),
+            ("targetEntityType", "mastra.target.entity_type"),
+        ] {
+            if let Some(text) = text(key) {
+                event.utf8(name, text)?;
             }
-            let others: Vec<KeyValue> = attributes
-                .iter()
-                .filter(|attribute| !is_named(&attribute.key))
-                .cloned()
-                .collect();
-            event.attributes("metadata", &others)?;
-            event.raw_if("resource", resource);
-            match text("mastra.score.id").filter(|own| !own.is_empty()) {
-                Some(own) => {
-                    event.utf8("scoreId", own)?;
-                    identity.set_time(event, time(record));
-                }
-                None => identity.complete(event, "scoreId", time(record)),
+        }
+        let others: Vec<KeyValue> = attributes
+            .iter()
+            .filter(|attribute| !is_named(&attribute.key))
+            .cloned()
+            .collect();
+        event.attributes("metadata", &others)?;
+        event.raw_if("resource", resource);
+        match text("mastra.score.id").filter(|own| !own.is_empty()) {
+            Some(own) => {
+                event.utf8("scoreId", own)?;
+                identity.set_time(event, time(record));
             }
-            Ok(())
-        })
+            None => identity.complete(event, "scoreId", time(record)),
+        }
+        Ok(())
     }
 }
 

@@ -105,17 +105,18 @@ impl Context<'_> {
         value: impl FnOnce(&mut Object<'_>) -> Result<(), FieldError>,
     ) {
         let identity = items.identity();
-        items.add(EventKind::Metric, point, || {
-            self.event(head, identity, value)
+        items.add(EventKind::Metric, point, |object| {
+            self.event(object, head, identity, value)
         });
     }
 
     fn event(
         &self,
+        event: &mut Object<'_>,
         head: &Head<'_>,
         identity: Identity,
         value: impl FnOnce(&mut Object<'_>) -> Result<(), FieldError>,
-    ) -> Result<Vec<u8>, FieldError> {
+    ) -> Result<(), FieldError> {
         let is_text = |attribute: &&KeyValue| {
             let value = attribute.value.as_ref();
             matches!(
@@ -125,32 +126,30 @@ impl Context<'_> {
         };
         let (labels, others): (Vec<&KeyValue>, Vec<&KeyValue>) =
             head.attributes.iter().partition(is_text);
-        write::object(|event| {
-            event.utf8("name", &self.metric.name)?;
-            event.utf8_if("unit", &self.metric.unit)?;
-            event.object("value", value)?;
-            match labels.as_slice() {
-                [] => event.raw("labels", b"{}"),
-                labels => event.attributes("labels", &owned(labels))?,
+        event.utf8("name", &self.metric.name)?;
+        event.utf8_if("unit", &self.metric.unit)?;
+        event.object("value", value)?;
+        match labels.as_slice() {
+            [] => event.raw("labels", "{}"),
+            labels => event.attributes("labels", &owned(labels))?,
+        }
+        event.object("otel", |otel| {
+            otel.utf8_if("description", &self.metric.description)?;
+            if head.start != 0 {
+                otel.time("startTime", head.start);
             }
-            event.object("otel", |otel| {
-                otel.utf8_if("description", &self.metric.description)?;
-                if head.start != 0 {
-                    otel.time("startTime", head.start);
-                }
-                otel.list("exemplars", head.exemplars, |out, item| {
-                    write::put(out, |object| exemplar(object, item))
-                })?;
-                otel.attributes("metadata", &self.metric.metadata)?;
-                otel.attributes("attributes", &owned(&others))?;
-                otel.count("flags", head.flags);
-                otel.raw_if("scope", shared(self.scope)?);
-                Ok(())
+            otel.list("exemplars", head.exemplars, |out, item| {
+                write::put(out, |object| exemplar(object, item))
             })?;
-            event.raw_if("resource", shared(self.resource)?);
-            identity.complete(event, "metricId", head.time);
+            otel.attributes("metadata", &self.metric.metadata)?;
+            otel.attributes("attributes", &owned(&others))?;
+            otel.count("flags", head.flags);
+            otel.raw_if("scope", shared(self.scope)?);
             Ok(())
-        })
+        })?;
+        event.raw_if("resource", shared(self.resource)?);
+        identity.complete(event, "metricId", head.time);
+        Ok(())
     }
 }
 
@@ -175,7 +174,7 @@ const NO_RECORDED_VALUE: u32 = 1;
 
 fn number(value: &mut Object<'_>, point: &NumberDataPoint) -> Result<(), FieldError> {
     match (point.as_int, point.as_double) {
-        (Some(number), _) => value.raw("value", number.to_string().as_bytes()),
+        (Some(number), _) => write::display(value.key("value"), number),
         (None, Some(number)) => value.double("value", number),
         (None, None) if point.flags & NO_RECORDED_VALUE != 0 => value.double("value", f64::NAN),
         (None, None) => {
@@ -197,9 +196,9 @@ fn optional(value: &mut Object<'_>, name: &str, number: Option<f64>) {
 
 fn counts(value: &mut Object<'_>, name: &str, counts: &[u64]) -> Result<(), FieldError> {
     match counts {
-        [] => value.raw(name, b"[]"),
+        [] => value.raw(name, "[]"),
         counts => value.list(name, counts, |out, count| {
-            out.extend_from_slice(count.to_string().as_bytes());
+            write::display(out, *count);
             Ok(())
         })?,
     }
@@ -218,7 +217,7 @@ fn histogram(
     optional(value, "max", point.max);
     counts(value, "bucketCounts", &point.bucket_counts)?;
     match point.explicit_bounds.as_slice() {
-        [] => value.raw("bounds", b"[]"),
+        [] => value.raw("bounds", "[]"),
         bounds => value.list("bounds", bounds, |out, bound| {
             write::double(out, *bound);
             Ok(())
@@ -238,14 +237,14 @@ fn exponential_histogram(
     optional(value, "sum", point.sum);
     optional(value, "min", point.min);
     optional(value, "max", point.max);
-    value.raw("scale", point.scale.to_string().as_bytes());
+    write::display(value.key("scale"), point.scale);
     value.number("zeroCount", point.zero_count);
     value.double("zeroThreshold", point.zero_threshold);
     for (name, buckets) in [("positive", &point.positive), ("negative", &point.negative)] {
         let none = Buckets::default();
         let buckets = buckets.as_ref().unwrap_or(&none);
         value.object(name, |object| {
-            object.raw("offset", buckets.offset.to_string().as_bytes());
+            write::display(object.key("offset"), buckets.offset);
             counts(object, "counts", &buckets.bucket_counts)
         })?;
     }
@@ -258,7 +257,7 @@ fn summary(value: &mut Object<'_>, point: &SummaryDataPoint) -> Result<(), Field
     value.number("count", point.count);
     value.double("sum", point.sum);
     match point.quantile_values.as_slice() {
-        [] => value.raw("quantiles", b"[]"),
+        [] => value.raw("quantiles", "[]"),
         quantiles => value.list("quantiles", quantiles, |out, at| {
             write::put(out, |object| {
                 object.double("quantile", at.quantile);
@@ -273,7 +272,7 @@ fn summary(value: &mut Object<'_>, point: &SummaryDataPoint) -> Result<(), Field
 fn exemplar(object: &mut Object<'_>, exemplar: &Exemplar) -> Result<(), FieldError> {
     object.time("time", exemplar.time_unix_nano);
     match (exemplar.as_int, exemplar.as_double) {
-        (Some(number), _) => object.raw("value", number.to_string().as_bytes()),
+        (Some(number), _) => write::display(object.key("value"), number),
         (None, number) => object.double("value", number.unwrap_or_default()),
     }
     if let Some(id) = optional_trace_id("traceId", &exemplar.trace_id)? {

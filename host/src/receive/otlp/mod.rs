@@ -24,7 +24,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 use self::write::Object;
 use super::batch::Batch;
+use crate::event::escape::push_hex;
 use crate::event::fields::{FieldError, excerpt};
+use crate::event::keys::{self, Keys};
 use crate::event::{Event, EventKind, Source};
 
 pub(super) use answer::{refused, response, taken};
@@ -74,6 +76,9 @@ pub(super) async fn read(
     source: &Arc<Source>,
 ) -> Result<Batch, FieldError> {
     let mut items = Items {
+        // Names and quotes come to the texts, mostly less than that.
+        text: String::with_capacity(body.len() + body.len() / 2),
+        accepted: Vec::new(),
         batch: Batch::default(),
         index: 0,
         received_at,
@@ -87,7 +92,7 @@ pub(super) async fn read(
         Request::Metrics => metrics::read(&decode(body, encoding)?, &mut items),
     }
     tokio::task::yield_now().await;
-    Ok(items.batch)
+    Ok(items.finish())
 }
 
 fn decode<M: Message + Default + DeserializeOwned>(
@@ -110,10 +115,21 @@ fn decode<M: Message + Default + DeserializeOwned>(
 
 /// The items of a request on their way into a batch.
 struct Items<'r> {
+    /// The events' texts, one after the other.
+    text: String,
+    accepted: Vec<Accepted>,
     batch: Batch,
     index: u64,
     received_at: u64,
     source: &'r Arc<Source>,
+}
+
+/// An event whose text is written.
+struct Accepted {
+    kind: EventKind,
+    /// Where its text ends, and the next one begins.
+    end: usize,
+    keys: Keys,
 }
 
 impl Items<'_> {
@@ -125,25 +141,64 @@ impl Items<'_> {
         }
     }
 
-    /// Makes an event of what `write` gives, or a refused item of its error.
+    /// Makes an event of the object that `write` fills, if it can be decoded, or a refused item of the error.
     fn add(
         &mut self,
         kind: EventKind,
         item: &impl Message,
-        write: impl FnOnce() -> Result<Vec<u8>, FieldError>,
+        write: impl FnOnce(&mut Object<'_>) -> Result<(), FieldError>,
     ) {
-        let event = write().and_then(|text| {
-            let source = Arc::clone(self.source);
-            Event::from_json(kind, Bytes::from(text), self.received_at, source)
+        let (begin, source) = (self.text.len(), self.source);
+        self.keep(kind, item, |text| {
+            write::put(text, write)?;
+            keys::check(kind, text.get(begin..).unwrap_or_default(), source)
         });
-        match event {
-            Ok(event) => self.batch.events.push(event),
+    }
+
+    /// The same for a span, whose object can always be decoded.
+    fn add_span(
+        &mut self,
+        span: &impl Message,
+        write: impl FnOnce(&mut Object<'_>) -> Result<Keys, FieldError>,
+    ) {
+        self.keep(EventKind::SpanEnded, span, |text| write::put(text, write));
+    }
+
+    fn keep(
+        &mut self,
+        kind: EventKind,
+        item: &impl Message,
+        write: impl FnOnce(&mut String) -> Result<Keys, FieldError>,
+    ) {
+        let begin = self.text.len();
+        match write(&mut self.text) {
+            Ok(keys) => self.accepted.push(Accepted {
+                kind,
+                end: self.text.len(),
+                keys,
+            }),
             Err(error) => {
+                self.text.truncate(begin);
                 self.batch
                     .refuse(self.index, Some(kind), error, &item.encode_to_vec());
             }
         }
         self.index += 1;
+    }
+
+    /// The events are slices of one text.
+    fn finish(mut self) -> Batch {
+        self.text.shrink_to_fit();
+        let text = Bytes::from(self.text);
+        let mut begin = 0;
+        for Accepted { kind, end, keys } in self.accepted {
+            let payload = text.slice(begin..end);
+            let source = Arc::clone(self.source);
+            let event = Event::from_checked(kind, payload, keys, self.received_at, source);
+            self.batch.events.push(event);
+            begin = end;
+        }
+        self.batch
     }
 }
 
@@ -173,9 +228,9 @@ impl Identity {
 }
 
 /// What the items of a group share, written once: a resource or a scope, or why it cannot be.
-type Shared = Result<Option<Vec<u8>>, FieldError>;
+type Shared = Result<Option<String>, FieldError>;
 
-fn shared(of_group: &Shared) -> Result<Option<&[u8]>, FieldError> {
+fn shared(of_group: &Shared) -> Result<Option<&str>, FieldError> {
     of_group
         .as_ref()
         .map(Option::as_deref)
@@ -207,11 +262,8 @@ fn is_present(id: &[u8]) -> bool {
 }
 
 fn hex_id(field: &str, id: &[u8], length: usize) -> Result<String, FieldError> {
-    let hex: String = id
-        .iter()
-        .take(64)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut hex = String::with_capacity(2 * length);
+    push_hex(&mut hex, id.get(..64).unwrap_or(id));
     if id.len() != length {
         let reason = format!("must have {length} bytes, has {}", id.len());
         return Err(FieldError::new(field, &hex, reason));

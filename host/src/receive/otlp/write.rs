@@ -2,10 +2,14 @@
 //! as `{"$bytes":"<base64>"}`, doubles that are no number as `{"$double":"NaN"}`, doubles always with a fraction or an
 //! exponent, so that an integer stays one.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use jiff::fmt::temporal::DateTimePrinter;
 
 use super::messages::{AnyKind, AnyValue, InstrumentationScope, KeyValue, Resource};
+use crate::event::escape::push_string;
 use crate::event::fields::FieldError;
 
 /// The deepest value that is written; deeper ones are refused, as in any event.
@@ -15,39 +19,39 @@ const MAX_DEPTH: u32 = 100;
 /// Nothing is written for what is absent or empty.
 #[derive(Debug)]
 pub(super) struct Object<'o> {
-    text: &'o mut Vec<u8>,
+    text: &'o mut String,
     begin: usize,
 }
 
-/// The text of an object.
-pub(super) fn object(
+/// The text of an object, unless it is empty.
+fn object(
     write: impl FnOnce(&mut Object<'_>) -> Result<(), FieldError>,
-) -> Result<Vec<u8>, FieldError> {
-    let mut text = Vec::new();
+) -> Result<Option<String>, FieldError> {
+    let mut text = String::new();
     put(&mut text, write)?;
-    Ok(text)
+    Ok((text != "{}").then_some(text))
 }
 
-/// Appends an object.
-pub(super) fn put(
-    text: &mut Vec<u8>,
-    write: impl FnOnce(&mut Object<'_>) -> Result<(), FieldError>,
-) -> Result<(), FieldError> {
+/// Appends an object; returns what `write` does.
+pub(super) fn put<T>(
+    text: &mut String,
+    write: impl FnOnce(&mut Object<'_>) -> Result<T, FieldError>,
+) -> Result<T, FieldError> {
     let begin = text.len();
-    text.push(b'{');
-    write(&mut Object { text, begin })?;
-    text.push(b'}');
-    Ok(())
+    text.push('{');
+    let written = write(&mut Object { text, begin })?;
+    text.push('}');
+    Ok(written)
 }
 
 impl Object<'_> {
     /// A member whose value the caller writes.
-    pub(super) fn key(&mut self, name: &str) -> &mut Vec<u8> {
+    pub(super) fn key(&mut self, name: &str) -> &mut String {
         if self.written().len() > 1 {
-            self.text.push(b',');
+            self.text.push(',');
         }
-        string(self.text, name);
-        self.text.push(b':');
+        push_string(self.text, name);
+        self.text.push(':');
         self.text
     }
 
@@ -61,12 +65,12 @@ impl Object<'_> {
     }
 
     /// JSON text as it is.
-    pub(super) fn raw(&mut self, name: &str, json: &[u8]) {
-        self.key(name).extend_from_slice(json);
+    pub(super) fn raw(&mut self, name: &str, json: &str) {
+        self.key(name).push_str(json);
     }
 
     /// JSON text, if there is any.
-    pub(super) fn raw_if(&mut self, name: &str, json: Option<&[u8]>) {
+    pub(super) fn raw_if(&mut self, name: &str, json: Option<&str>) {
         if let Some(json) = json {
             self.raw(name, json);
         }
@@ -74,7 +78,7 @@ impl Object<'_> {
 
     /// A text.
     pub(super) fn text(&mut self, name: &str, text: &str) {
-        string(self.key(name), text);
+        push_string(self.key(name), text);
     }
 
     /// A text of the sender, unless it is empty.
@@ -101,8 +105,7 @@ impl Object<'_> {
 
     /// A whole number.
     pub(super) fn number(&mut self, name: &str, number: u64) {
-        let text = number.to_string();
-        self.raw(name, text.as_bytes());
+        display(self.key(name), number);
     }
 
     /// A number that may be no number.
@@ -112,12 +115,12 @@ impl Object<'_> {
 
     /// True or false.
     pub(super) fn boolean(&mut self, name: &str, value: bool) {
-        self.raw(name, if value { b"true" } else { b"false" });
+        self.raw(name, if value { "true" } else { "false" });
     }
 
     /// ISO 8601 in UTC, to the nanosecond.
     pub(super) fn time(&mut self, name: &str, unix_nanos: u64) {
-        self.text(name, &time(unix_nanos));
+        time(self.key(name), unix_nanos);
     }
 
     /// Attributes as an object, unless there are none. Of a key that comes twice both are written; the last counts.
@@ -138,33 +141,42 @@ impl Object<'_> {
         &mut self,
         name: &str,
         items: &[T],
-        mut write: impl FnMut(&mut Vec<u8>, &T) -> Result<(), FieldError>,
+        mut write: impl FnMut(&mut String, &T) -> Result<(), FieldError>,
     ) -> Result<(), FieldError> {
         if items.is_empty() {
             return Ok(());
         }
         let out = self.key(name);
-        out.push(b'[');
+        out.push('[');
         for (index, item) in items.iter().enumerate() {
             if index > 0 {
-                out.push(b',');
+                out.push(',');
             }
             write(out, item).map_err(|error| error.within(&format!("{name}[{index}]")))?;
         }
-        out.push(b']');
+        out.push(']');
         Ok(())
     }
 
     /// What is written so far, its opening brace included.
     pub(super) fn written(&self) -> &[u8] {
-        self.text.get(self.begin..).unwrap_or_default()
+        self.text.as_bytes().get(self.begin..).unwrap_or_default()
     }
 }
 
-/// ISO 8601 in UTC. Every `fixed64` is a time up to the year 2554.
-pub(super) fn time(unix_nanos: u64) -> String {
-    let nanos = i128::from(unix_nanos);
-    jiff::Timestamp::from_nanosecond(nanos).map_or_else(|_| String::new(), |time| time.to_string())
+/// ISO 8601 in UTC, quoted. Every `fixed64` is a time up to the year 2554.
+fn time(out: &mut String, unix_nanos: u64) {
+    out.push('"');
+    if let Ok(time) = jiff::Timestamp::from_nanosecond(i128::from(unix_nanos)) {
+        // Writing to a string does not fail.
+        let _ = DateTimePrinter::new().print_timestamp(&time, &mut *out);
+    }
+    out.push('"');
+}
+
+/// A whole number.
+pub(super) fn display(out: &mut String, number: impl itoa::Integer) {
+    out.push_str(itoa::Buffer::new().format(number));
 }
 
 /// The text of a field, or an error that names it.
@@ -180,8 +192,8 @@ pub(super) fn utf8<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, FieldErro
 pub(super) fn resource(
     resource: Option<&Resource>,
     schema_url: &[u8],
-) -> Result<Option<Vec<u8>>, FieldError> {
-    let text = object(|object| {
+) -> Result<Option<String>, FieldError> {
+    object(|object| {
         if let Some(resource) = resource {
             for (name, keys) in [
                 ("serviceName", &["service.name"][..]),
@@ -200,16 +212,15 @@ pub(super) fn resource(
             object.count("droppedAttributesCount", resource.dropped_attributes_count);
         }
         object.utf8_if("schemaUrl", schema_url)
-    })?;
-    Ok(unless_empty(text))
+    })
 }
 
 /// What a scope says, as the JSON object of `otel.scope`.
 pub(super) fn scope(
     scope: Option<&InstrumentationScope>,
     schema_url: &[u8],
-) -> Result<Option<Vec<u8>>, FieldError> {
-    let text = object(|object| {
+) -> Result<Option<String>, FieldError> {
+    object(|object| {
         if let Some(scope) = scope {
             object.utf8("name", &scope.name)?;
             object.utf8_if("version", &scope.version)?;
@@ -219,12 +230,7 @@ pub(super) fn scope(
             object.text("name", "");
         }
         object.utf8_if("schemaUrl", schema_url)
-    })?;
-    Ok(unless_empty(text))
-}
-
-fn unless_empty(object: Vec<u8>) -> Option<Vec<u8>> {
-    (object != b"{}").then_some(object)
+    })
 }
 
 /// The text of an attribute.
@@ -239,80 +245,73 @@ pub(super) fn text_of<'m>(attributes: &'m [KeyValue], key: &str) -> Option<&'m [
 }
 
 /// One value. Errors are relative to it.
-pub(super) fn value(out: &mut Vec<u8>, value: &AnyValue, depth: u32) -> Result<(), FieldError> {
+pub(super) fn value(out: &mut String, value: &AnyValue, depth: u32) -> Result<(), FieldError> {
     if depth > MAX_DEPTH {
         return Err(FieldError::new("", "", "must nest less deep"));
     }
     match &value.value {
-        None => out.extend_from_slice(b"null"),
-        Some(AnyKind::Text(text)) => string(out, utf8("", text)?),
+        None => out.push_str("null"),
+        Some(AnyKind::Text(text)) => push_string(out, utf8("", text)?),
         Some(AnyKind::Boolean(boolean)) => {
-            out.extend_from_slice(if *boolean { b"true" } else { b"false" });
+            out.push_str(if *boolean { "true" } else { "false" });
         }
-        Some(AnyKind::Integer(number)) => out.extend_from_slice(number.to_string().as_bytes()),
+        Some(AnyKind::Integer(number)) => display(out, *number),
         Some(AnyKind::Double(number)) if number.is_finite() => double(out, *number),
         Some(AnyKind::Double(number)) => {
-            out.extend_from_slice(br#"{"$double":"#);
+            out.push_str(r#"{"$double":"#);
             double(out, *number);
-            out.push(b'}');
+            out.push('}');
         }
         Some(AnyKind::Bytes(bytes)) => {
-            let encoded = BASE64_STANDARD.encode(bytes);
-            out.extend_from_slice(format!(r#"{{"$bytes":"{encoded}"}}"#).as_bytes());
+            out.push_str(r#"{"$bytes":""#);
+            BASE64_STANDARD.encode_string(bytes, out);
+            out.push_str(r#""}"#);
         }
         Some(AnyKind::Array(array)) => {
-            out.push(b'[');
+            out.push('[');
             for (index, element) in array.values.iter().enumerate() {
                 if index > 0 {
-                    out.push(b',');
+                    out.push(',');
                 }
                 self::value(out, element, depth + 1)?;
             }
-            out.push(b']');
+            out.push(']');
         }
         Some(AnyKind::Map(list)) => map(out, &list.values, depth + 1)?,
     }
     Ok(())
 }
 
-fn map(out: &mut Vec<u8>, entries: &[KeyValue], depth: u32) -> Result<(), FieldError> {
-    out.push(b'{');
+fn map(out: &mut String, entries: &[KeyValue], depth: u32) -> Result<(), FieldError> {
+    out.push('{');
     for (index, entry) in entries.iter().enumerate() {
         if index > 0 {
-            out.push(b',');
+            out.push(',');
         }
         let key = utf8("", &entry.key)?;
-        string(out, key);
-        out.push(b':');
+        push_string(out, key);
+        out.push(':');
         match &entry.value {
             Some(entry) => value(out, entry, depth).map_err(|error| error.within(key))?,
-            None => out.extend_from_slice(b"null"),
+            None => out.push_str("null"),
         }
     }
-    out.push(b'}');
+    out.push('}');
     Ok(())
 }
 
 /// Shortest text that reads back as the same double; a quoted word for what is no number.
-pub(super) fn double(out: &mut Vec<u8>, number: f64) {
+pub(super) fn double(out: &mut String, number: f64) {
     if number.is_nan() {
-        string(out, "NaN");
+        out.push_str("\"NaN\"");
     } else if number.is_infinite() {
-        string(
-            out,
-            if number > 0.0 {
-                "Infinity"
-            } else {
-                "-Infinity"
-            },
-        );
+        out.push_str(if number > 0.0 {
+            "\"Infinity\""
+        } else {
+            "\"-Infinity\""
+        });
     } else {
-        // Rust's debug form always has a fraction or an exponent.
-        out.extend_from_slice(format!("{number:?}").as_bytes());
+        // Rust's debug form always has a fraction or an exponent. Writing to a string does not fail.
+        let _ = write!(out, "{number:?}");
     }
-}
-
-fn string(out: &mut Vec<u8>, text: &str) {
-    // Writing into a vector does not fail.
-    let _ = serde_json::to_writer(out, text);
 }

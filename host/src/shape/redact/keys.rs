@@ -42,6 +42,8 @@ pub(super) enum Matched {
 pub(super) struct Keys {
     /// By letter.
     by_last: Vec<Vec<(Vec<u8>, Matched)>>,
+    /// By the last two bytes of a key, whether a word may end so: nearly every key is known to be none by that.
+    endings: Vec<bool>,
 }
 
 impl Keys {
@@ -57,7 +59,11 @@ impl Keys {
                 words.push((word, matched));
             }
         }
-        Self { by_last }
+        let endings = (0..=u16::MAX).map(u16::to_be_bytes);
+        let endings = endings
+            .map(|[before, last]| may_end(&by_last, before, last))
+            .collect();
+        Self { by_last, endings }
     }
 
     /// Adds the values under matching keys.
@@ -89,6 +95,12 @@ impl Keys {
     fn matched(&self, bytes: &[u8], quote: usize) -> Option<Matched> {
         let key = bytes.get(..quote)?;
         let key = key.strip_suffix(b"\\").unwrap_or(key);
+        if let [.., before, last] = key
+            && let ending = u16::from_be_bytes([*before, *last])
+            && self.endings.get(usize::from(ending)) == Some(&false)
+        {
+            return None;
+        }
         let words = self
             .by_last
             .get(usize::from(key.last()?.to_ascii_lowercase()))?;
@@ -103,6 +115,16 @@ impl Keys {
         let found = words.iter().find(|(word, _)| ends_with(word));
         found.map(|(_, matched)| *matched)
     }
+}
+
+/// Whether a word may end with these two bytes of a key, in any spelling.
+fn may_end(by_last: &[Vec<(Vec<u8>, Matched)>], before: u8, last: u8) -> bool {
+    let words = by_last.get(usize::from(last.to_ascii_lowercase()));
+    let mut words = words.into_iter().flatten();
+    words.any(|(word, _)| {
+        let second = word.get(1).copied();
+        is_separator(before) || second.is_none_or(|second| second == before.to_ascii_lowercase())
+    })
 }
 
 /// As words are compared.
