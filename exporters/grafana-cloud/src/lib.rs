@@ -13,7 +13,7 @@ use mastra_exporter_sdk::clock::now;
 use mastra_exporter_sdk::records::{LogBatch, MetricBatch, SendResult, SpanBatch};
 use mastra_exporter_sdk::settings::SettingError;
 use mastra_exporter_sdk::{Acknowledgement, Description, Exporter, Logs, Metrics, Traces};
-use mastra_metrics::{Aggregator, delivery};
+use mastra_metrics::Delivery;
 
 use crate::config::Config;
 
@@ -21,7 +21,7 @@ use crate::config::Config;
 #[derive(Debug)]
 pub struct GrafanaCloud {
     config: Config,
-    metrics: RefCell<Aggregator>,
+    metrics: RefCell<Delivery>,
 }
 
 impl Exporter for GrafanaCloud {
@@ -37,17 +37,22 @@ impl Exporter for GrafanaCloud {
 
     fn configure(settings: config::Settings) -> Result<Self, Vec<SettingError>> {
         settings.check().map(|config| Self {
-            metrics: RefCell::new(Aggregator::new(config.metrics.clone())),
+            metrics: RefCell::new(Delivery::new(config.metrics.clone())),
             config,
         })
     }
 
     fn flush(&self) -> Vec<Acknowledgement> {
         let mut metrics = self.metrics.borrow_mut();
-        delivery::flush(&mut metrics, now(), |batch| {
-            let body = mapping::writer(&self.config).metrics(batch);
-            request::send(&self.config, wire::METRICS, body, batch.metrics.len())
-        })
+        metrics.flush(now(), |points| self.write(points))
+    }
+}
+
+impl GrafanaCloud {
+    /// Sends aggregated points.
+    fn write(&self, points: &MetricBatch) -> SendResult {
+        let body = mapping::writer(&self.config).metrics(points);
+        request::send(&self.config, wire::METRICS, body, points.metrics.len())
     }
 }
 
@@ -67,7 +72,8 @@ impl Logs for GrafanaCloud {
 
 impl Metrics for GrafanaCloud {
     fn send_metrics(&self, batch: &MetricBatch) -> SendResult {
-        SendResult::each(self.metrics.borrow_mut().take(batch, now()))
+        let mut metrics = self.metrics.borrow_mut();
+        metrics.take(batch, now(), |points| self.write(points))
     }
 }
 

@@ -8,7 +8,9 @@
 
 use grafana_cloud_exporter::GrafanaCloud;
 use kit::backend::collector::Collector;
-use kit::exporter::{Golden, answered, body, configured, judged_by, recorded_ended};
+use kit::exporter::{
+    Golden, answered, body, check_refused_flush, configured, judged_by, recorded_ended,
+};
 use mastra_exporter_sdk::Exporter as _;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
 use mastra_exporter_sdk::http::{Auth, Compression, HttpError};
@@ -96,6 +98,11 @@ fn every_reply_has_its_outcome() {
     let unreachable = Err(HttpError::Unreachable("refused".to_owned()));
     let result = answered(unreachable, || exporter.send_spans(&events.spans)).0;
     assert_eq!(outcome_word(&result), "retry");
+}
+
+#[test]
+fn a_key_that_is_refused_at_a_flush_pauses() {
+    check_refused_flush(&exporter(), &recorded_ended().metrics);
 }
 
 #[test]

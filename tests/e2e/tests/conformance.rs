@@ -49,11 +49,23 @@ fn ended(card: &Value, result: &str) -> Vec<String> {
         .collect()
 }
 
+/// Warnings of ours that are meant so: OTLP and remote write say that 408 and 500 are final, and the platform's clients
+/// name the time of sending.
+fn unexpected(card: &Value) -> Vec<String> {
+    let mut warned = ended(card, "warned");
+    warned.retain(|warning| {
+        let is_final = warning.contains(" 408: ") || warning.contains(" 500: ");
+        !(is_final || warning.contains(".createdAt"))
+    });
+    warned
+}
+
 #[tokio::test]
 async fn every_exporter_of_ours_passes() -> anyhow::Result<()> {
     for name in exporters() {
         let (finished, card) = tested(&components::exporter(&name)?, &[]).await?;
         assert_eq!(ended(&card, "failed"), [""; 0], "{name}");
+        assert_eq!(unexpected(&card), [""; 0], "{name}");
         finished.expect_code(0)?;
         assert_eq!(card["result"], "passed", "{name}");
         assert_eq!(card["component"]["name"], name.as_str());
@@ -70,7 +82,24 @@ async fn remote_write_passes_too() -> anyhow::Result<()> {
     let url = "remote_write_url=https://remote.example/api/v1/write";
     let (finished, card) = tested(&prometheus, &["--set", url]).await?;
     assert_eq!(ended(&card, "failed"), [""; 0]);
+    assert_eq!(unexpected(&card), [""; 0]);
     finished.expect_code(0)?;
+    Ok(())
+}
+
+/// `keeper` gives back what a flush could not deliver, whatever the reason, and holds what comes again.
+#[tokio::test]
+async fn a_component_that_never_says_that_its_key_is_refused_is_warned() -> anyhow::Result<()> {
+    let keeper = components::package("keeper-guest", "keeper")?;
+    let endpoint = "endpoint=https://keeper.example/names";
+    let (_, card) = tested(&keeper, &["--set", endpoint]).await?;
+    let warned = ended(&card, "warned");
+    for status in ["401", "403"] {
+        let is_told = |warning: &String| {
+            warning.contains(&format!(" {status}: ")) && warning.contains("nobody is told")
+        };
+        assert!(warned.iter().any(is_told), "{status}: {warned:?}");
+    }
     Ok(())
 }
 
