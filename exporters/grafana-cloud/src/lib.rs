@@ -1,6 +1,7 @@
-//! Sends traces, logs and metrics to the OTLP gateway of Grafana Cloud. Wiring only: `config` finds the gateway, `mapping`
-//! makes requests of our records, `wire` has the paths, `request` sends and reads the answers. Metrics are running totals,
-//! as Mimir wants them: they are aggregated here and held until the next flush.
+//! Sends traces, logs, metrics, scores and feedback to the OTLP gateway of Grafana Cloud. Wiring only: `config` finds the
+//! gateway, `mapping` makes requests of our records, `wire` has the paths, `request` sends and reads the answers. Scores
+//! and feedback are log records. Metrics are running totals, as Mimir wants them: they are aggregated here and held until
+//! the next flush.
 
 pub mod config;
 pub mod mapping;
@@ -10,9 +11,13 @@ pub mod wire;
 use std::cell::RefCell;
 
 use mastra_exporter_sdk::clock::now;
-use mastra_exporter_sdk::records::{LogBatch, MetricBatch, SendResult, SpanBatch};
+use mastra_exporter_sdk::records::{
+    FeedbackBatch, LogBatch, MetricBatch, ScoreBatch, SendResult, SpanBatch,
+};
 use mastra_exporter_sdk::settings::SettingError;
-use mastra_exporter_sdk::{Acknowledgement, Description, Exporter, Logs, Metrics, Traces};
+use mastra_exporter_sdk::{
+    Acknowledgement, Description, Exporter, Feedback, Logs, Metrics, Scores, Traces,
+};
 use mastra_metrics::Delivery;
 
 use crate::config::Config;
@@ -77,4 +82,18 @@ impl Metrics for GrafanaCloud {
     }
 }
 
-mastra_exporter_sdk::export!(GrafanaCloud: traces, logs, metrics);
+impl Scores for GrafanaCloud {
+    fn send_scores(&self, batch: &ScoreBatch) -> SendResult {
+        let body = mapping::writer(&self.config).scores(batch);
+        request::send(&self.config, wire::LOGS, body, batch.scores.len())
+    }
+}
+
+impl Feedback for GrafanaCloud {
+    fn send_feedback(&self, batch: &FeedbackBatch) -> SendResult {
+        let body = mapping::writer(&self.config).feedback(batch);
+        request::send(&self.config, wire::LOGS, body, batch.feedback.len())
+    }
+}
+
+mastra_exporter_sdk::export!(GrafanaCloud: traces, logs, metrics, scores, feedback);

@@ -96,7 +96,7 @@ pub const VENDORS: [Vendor; 13] = [
     },
     Vendor {
         name: "grafana-cloud",
-        signals: &["logs", "metrics", "traces"],
+        signals: ALL,
         fake: || Box::new(Collector::grafana_cloud()),
         settings: |url| {
             format!("instance_id: \"123456\", token: glc_test, endpoint: \"{url}/otlp\"")

@@ -145,8 +145,8 @@ fn filtered(vendor: &str, signal: &str) -> u64 {
         ("traces", _) => 4,
         // Their records live in traces.
         ("logs", "braintrust" | "langfuse") => 1,
-        ("scores", "cloud" | "otel" | "webhook") => 0,
-        ("feedback", "cloud" | "otel" | "sentry" | "webhook") => 0,
+        ("scores", "cloud" | "grafana-cloud" | "otel" | "webhook") => 0,
+        ("feedback", "cloud" | "grafana-cloud" | "otel" | "sentry" | "webhook") => 0,
         ("scores" | "feedback", _) => 1,
         _ => 0,
     }
