@@ -267,7 +267,7 @@ async fn files_that_are_no_components_are_told_apart() {
     let mut damaged = plain("include logs-exporter;");
     let middle = damaged.len() / 2;
     damaged[middle..middle + 8].fill(0xff);
-    assert!(refusal(&damaged).await.contains("cannot compile component"));
+    assert!(refusal(&damaged).await.contains("cannot be compiled"));
     let missing = engine(None)
         .examine("/nowhere/x.wasm".as_ref(), |_| {})
         .await
