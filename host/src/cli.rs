@@ -303,7 +303,12 @@ pub struct NewArgs {
     pub name: Name,
 
     /// Language of the project
-    #[arg(long = "lang", value_enum, value_name = "rust|js|python|go|c", hide_possible_values = true)]
+    #[arg(
+        long = "lang",
+        value_enum,
+        value_name = "rust|js|python|go|c",
+        hide_possible_values = true
+    )]
     pub language: Language,
 
     /// What the backend can take: traces, logs, metrics, scores, feedback
@@ -489,7 +494,8 @@ fn signal(text: &str) -> Result<Signal, String> {
     let mut signals = Signal::ALL.into_iter();
     signals.find(|signal| signal.name() == text).ok_or_else(|| {
         let known = Signal::ALL.map(Signal::name);
-        let all = "one or more of traces, logs, metrics, scores, feedback, with commas between them";
+        let all =
+            "one or more of traces, logs, metrics, scores, feedback, with commas between them";
         match nearest(text, known) {
             Some(meant) => format!("did you mean `{meant}`? {all}"),
             None => all.to_owned(),

@@ -190,8 +190,7 @@ impl Engine {
             }
         };
         let engine = self.clone();
-        let detected =
-            blocking(move || detect::detect(&engine.inner.linker, &compiled)).await??;
+        let detected = blocking(move || detect::detect(&engine.inner.linker, &compiled)).await??;
         let outside = Outside {
             signals: detected.indices.signals(),
             imports: detected.imports.clone(),

@@ -49,8 +49,7 @@ impl Line {
         if self.bar.is_hidden() {
             self.lines.add(self.bar.clone());
         }
-        self.bar
-            .set_message(words(&self.file, size_bytes, elapsed));
+        self.bar.set_message(words(&self.file, size_bytes, elapsed));
         self.bar.tick();
     }
 }

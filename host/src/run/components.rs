@@ -16,10 +16,10 @@ use crate::config::component::{Behaviour, ComponentFacts};
 use crate::config::select::LoadedComponents;
 use crate::conformance::scorecard::Scorecard;
 use crate::conformance::{self, Options, TestError};
-use crate::print::compiling::{Compilations, Line};
 use crate::plugin::{
     BIG_COMPONENT_BYTES, Component, Engine, EngineError, EngineSettings, LoadProgress,
 };
+use crate::print::compiling::{Compilations, Line};
 
 /// How long a start waits for big components: enough for those in the cache, nothing for the others.
 const BIG_PATIENCE: Duration = Duration::from_secs(1);
@@ -187,11 +187,7 @@ impl Components for Loader {
     }
 }
 
-async fn load(
-    engine: &Engine,
-    file: &Path,
-    line: Option<Line>,
-) -> Result<Arc<Component>, String> {
+async fn load(engine: &Engine, file: &Path, line: Option<Line>) -> Result<Arc<Component>, String> {
     let shown = file.display().to_string();
     let say = move |progress| {
         let LoadProgress::Compiling {

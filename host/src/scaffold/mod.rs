@@ -75,9 +75,13 @@ impl Name {
         let meant = likely_name(text);
         Err(format!(
             "use words of lower-case letters and digits, each beginning with a letter, joined by `-`, at most {} \
-             characters: `{}`",
+             characters, such as `{}`",
             Self::MAX_CHARS,
-            if is_kebab(&meant) { &meant } else { "acme-board" },
+            if is_kebab(&meant) {
+                &meant
+            } else {
+                "acme-board"
+            },
         ))
     }
 

@@ -258,7 +258,7 @@ async fn files_that_are_no_components_are_told_apart() {
             .await
             .contains("wasm-tools component new")
     );
-    assert!(refusal(b"").await.contains("is empty"));
+    assert!(refusal(b"").await.contains("an empty file"));
     assert!(
         refusal(b"#!/bin/sh\n")
             .await
