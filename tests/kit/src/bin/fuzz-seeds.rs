@@ -1,6 +1,11 @@
 //! Writes what the fuzzer begins with, `fuzz-seeds DIRECTORY`: each recorded event, and each recorded span and log record as a
 //! request of its own, in every form that the targets read.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "of JSON values: what is missing reads as null, and what is written to are recorded objects"
+)]
+
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
