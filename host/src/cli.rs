@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::nearest::nearest;
 use crate::config::units::{DURATION_FIX, parse_duration};
 use crate::config::{Endpoint, Listen, defaults};
 use crate::event::Signal;
@@ -302,7 +303,12 @@ pub struct NewArgs {
     pub name: Name,
 
     /// Language of the project
-    #[arg(long = "lang", value_enum, value_name = "LANGUAGE")]
+    #[arg(
+        long = "lang",
+        value_enum,
+        value_name = "rust|js|python|go|c",
+        hide_possible_values = true
+    )]
     pub language: Language,
 
     /// What the backend can take: traces, logs, metrics, scores, feedback
@@ -489,10 +495,16 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 fn signal(text: &str) -> Result<Signal, String> {
-    Signal::ALL
-        .into_iter()
-        .find(|signal| signal.name() == text)
-        .ok_or_else(|| "one of traces, logs, metrics, scores, feedback".to_owned())
+    let mut signals = Signal::ALL.into_iter();
+    signals.find(|signal| signal.name() == text).ok_or_else(|| {
+        let known = Signal::ALL.map(Signal::name);
+        let all =
+            "one or more of traces, logs, metrics, scores, feedback, with commas between them";
+        match nearest(text, known) {
+            Some(meant) => format!("did you mean `{meant}`? {all}"),
+            None => all.to_owned(),
+        }
+    })
 }
 
 /// A duration; a plain number counts as seconds.

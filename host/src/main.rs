@@ -1,7 +1,6 @@
 //! The binary: parses arguments, starts logs and the engine, runs the command, maps its end to an exit code.
 
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -10,6 +9,7 @@ use mastra_host::commands::{self, Context, Exit, causes};
 use mastra_host::config::Environment;
 use mastra_host::config::env::process_environment;
 use mastra_host::print::Look;
+use mastra_host::print::compiling::Compilations;
 use mastra_host::run::components::{Loader, cache_directory};
 use mastra_host::telemetry::{LOG_VARIABLE, LogSettings, start_logs};
 
@@ -45,7 +45,14 @@ fn start(cli: &Cli, environment: &Environment) -> Result<Exit, (Exit, anyhow::Er
     };
     start_logs(logs).map_err(|error| (Exit::BadUsage, error.into()))?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| (Exit::Failed, error.into()))?;
-    let loader = loader(&runtime, data_dir, environment).map_err(|error| (Exit::Failed, error))?;
+    // The host that runs writes its log to stderr.
+    let lines = match cli.command {
+        Command::Run(_) => None,
+        _ => Compilations::on_terminal(),
+    };
+    let cache = cache_directory(data_dir, environment);
+    let loader = Loader::new(runtime.handle().clone(), cache, lines)
+        .map_err(|error| (Exit::Failed, error.into()))?;
     let arguments: Vec<String> = std::env::args().collect();
     let mut ctx = Context {
         arguments: &arguments,
@@ -58,15 +65,4 @@ fn start(cli: &Cli, environment: &Environment) -> Result<Exit, (Exit, anyhow::Er
     };
     let run = |args: &_, ctx: &mut Context<'_>| commands::run::run(args, ctx, &loader, &runtime);
     Ok(commands::execute(&cli.command, &mut ctx, run))
-}
-
-fn loader(
-    runtime: &tokio::runtime::Runtime,
-    data_dir: Option<&Path>,
-    environment: &Environment,
-) -> anyhow::Result<Loader> {
-    Ok(Loader::new(
-        runtime.handle().clone(),
-        cache_directory(data_dir, environment),
-    )?)
 }

@@ -8,9 +8,10 @@ shift
 targets=("$@")
 [ $# -gt 0 ] || targets=(events otlp_grpc otlp_json otlp_protobuf)
 cd "$(dirname "$0")"
+seeds="$PWD/../../target/fuzz/seeds"
+# The seeds come from the tests' workspace, whose libraries are built already where tests run.
+(cd ../.. && cargo run --quiet --release --locked -p kit --bin fuzz-seeds -- "$seeds")
 export CARGO_TARGET_DIR="$PWD/../../target/fuzz"
-# The seeds first: their program is an ordinary one, which the flags would not link.
-cargo run --quiet --release --locked --bin seeds -- "$CARGO_TARGET_DIR/seeds"
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=16"
@@ -22,5 +23,5 @@ mkdir -p "$CARGO_TARGET_DIR/found"
 for target in "${targets[@]}"; do
   mkdir -p "$CARGO_TARGET_DIR/corpus/$target"
   "$built/$target" -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-    -artifact_prefix="$CARGO_TARGET_DIR/found/$target-" "$CARGO_TARGET_DIR/corpus/$target" "$CARGO_TARGET_DIR/seeds/$target"
+    -artifact_prefix="$CARGO_TARGET_DIR/found/$target-" "$CARGO_TARGET_DIR/corpus/$target" "$seeds/$target"
 done

@@ -200,10 +200,7 @@ mod tests {
     use super::*;
 
     fn checked(json: &str) -> Result<Config, Vec<String>> {
-        let settings: Settings = serde_json::from_str(json).unwrap();
-        settings
-            .check()
-            .map_err(|errors| errors.into_iter().map(|error| error.setting).collect())
+        kit::exporter::checked(json, Settings::check)
     }
 
     #[test]

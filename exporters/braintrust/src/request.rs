@@ -99,23 +99,28 @@ impl Client {
     }
 }
 
-/// The id in the reply. No item is at fault when there is none: what may pass is tried again, anything else pauses.
+/// The id in the reply. No item is at fault when there is none: what may pass is tried again; a refusal pauses, since an
+/// operator has to act.
 fn project_id(reply: &Result<Response, HttpError>) -> Result<String, SendResult> {
-    if let Ok(response) = reply
-        && STATUSES.fate(response.status) == Fate::Delivered
-    {
-        let id = member(response.text(), "id").and_then(json_text);
-        let unreadable = "the reply names no project".to_owned();
-        return id
+    let Ok(response) = reply else {
+        return Err(STATUSES.batch(reply));
+    };
+    let again = |why: &str| Err(SendResult::all(ItemResult::Retry(why.to_owned())));
+    let status = response.status;
+    match STATUSES.fate(status) {
+        Fate::Delivered => member(response.text(), "id")
+            .and_then(json_text)
             .map(std::borrow::Cow::into_owned)
             .filter(|id| !id.is_empty())
-            .ok_or_else(|| SendResult::all(ItemResult::Retry(unreadable)));
+            .map_or_else(|| again("the reply names no project"), Ok),
+        Fate::Retry => Err(STATUSES.batch(reply)),
+        // A name and nothing else is not too large: something on the way does not take it now.
+        Fate::TooLarge => again("the question for the project was answered with status 413"),
+        Fate::Unauthorized if matches!(status, 401 | 403) => Err(STATUSES.batch(reply)),
+        Fate::Unauthorized | Fate::Isolate | Fate::Rejected => {
+            Err(SendResult::of(SendOutcome::Unauthorized(format!(
+                "the project is refused with status {status}: check project_name, org_name and endpoint"
+            ))))
+        }
     }
-    let result = STATUSES.batch(reply);
-    Err(match result.outcome {
-        SendOutcome::AllItems(ItemResult::Retry(_)) | SendOutcome::Unauthorized(_) => result,
-        _ => SendResult::of(SendOutcome::Unauthorized(
-            "the project is refused: check project_name and org_name".to_owned(),
-        )),
-    })
 }

@@ -7,14 +7,17 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use kit::exporter::{Golden, answered, body, configured, judged_by, recorded, recorded_ended};
+use kit::exporter::{
+    Golden, answered, body, check_score_of_nothing, check_statuses, check_unsent, configured,
+    judged_by, recorded, recorded_ended, wait_after,
+};
 use std::time::Duration;
 
 use braintrust_exporter::Braintrust;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::http::{Auth, Compression, HttpError, Request, Response};
-use mastra_exporter_sdk::records::{DelayScope, ItemResult, SendOutcome, SendResult};
-use mastra_exporter_sdk::test_support::batches;
+use mastra_exporter_sdk::http::{Auth, Compression, Request, Response};
+use mastra_exporter_sdk::records::{ItemResult, SendOutcome, SendResult};
+use mastra_exporter_sdk::test_support::requests::outcome_word;
 use mastra_exporter_sdk::{Feedback, Logs, Scores, Traces};
 use serde_json::{Value, json};
 
@@ -118,22 +121,10 @@ fn requests_are_compressed_and_carry_the_key_and_own_headers() {
     );
 }
 
-fn outcome(result: &SendResult) -> &'static str {
-    match &result.outcome {
-        SendOutcome::AllItems(ItemResult::Delivered) => "delivered",
-        SendOutcome::AllItems(ItemResult::Retry(_)) => "retry",
-        SendOutcome::AllItems(ItemResult::Rejected(_)) => "rejected",
-        SendOutcome::Isolate(_) => "isolate",
-        SendOutcome::TooLarge => "too-large",
-        SendOutcome::Unauthorized(_) => "unauthorized",
-        other => panic!("{other:?}"),
-    }
-}
-
 #[test]
 fn every_reply_has_its_outcome() {
     let (exporter, events) = (by_id(), recorded_ended());
-    for (code, expected) in [
+    let statuses = [
         (200, "delivered"),
         (400, "isolate"),
         (401, "unauthorized"),
@@ -147,17 +138,13 @@ fn every_reply_has_its_outcome() {
         (502, "retry"),
         (503, "retry"),
         (301, "rejected"),
-    ] {
-        let sends: [&dyn Fn() -> SendResult; 3] = [
-            &|| exporter.send_spans(&events.spans),
-            &|| exporter.send_scores(&events.scores),
-            &|| exporter.send_feedback(&events.feedback),
-        ];
-        for send in sends {
-            let (result, requests) = answered(Ok(status(code)), send);
-            assert_eq!((outcome(&result), requests.len()), (expected, 1), "{code}");
-        }
-    }
+    ];
+    let sends: [&dyn Fn() -> SendResult; 3] = [
+        &|| exporter.send_spans(&events.spans),
+        &|| exporter.send_scores(&events.scores),
+        &|| exporter.send_feedback(&events.feedback),
+    ];
+    check_statuses(&statuses, &sends);
 }
 
 #[test]
@@ -166,7 +153,10 @@ fn a_project_that_cannot_be_found_costs_no_item() {
     for (code, text, expected) in [
         (401, "", "unauthorized"),
         (400, "", "unauthorized"),
+        (422, "", "unauthorized"),
         (404, "", "unauthorized"),
+        (301, "", "unauthorized"),
+        (413, "", "retry"),
         (429, "", "retry"),
         (503, "", "retry"),
         (200, "{}", "retry"),
@@ -179,10 +169,15 @@ fn a_project_that_cannot_be_found_costs_no_item() {
         };
         let (result, requests) = answered(Ok(reply), || exporter.send_spans(&events.spans));
         assert_eq!(
-            (outcome(&result), requests.len()),
+            (outcome_word(&result), requests.len()),
             (expected, 1),
             "{code} {text}"
         );
+        if let SendOutcome::Unauthorized(reason) = &result.outcome {
+            assert!(reason.contains(&code.to_string()), "{reason}");
+            let is_of_the_key = code == 401;
+            assert_eq!(reason.contains("project_name"), !is_of_the_key, "{reason}");
+        }
     }
 }
 
@@ -212,38 +207,24 @@ fn a_project_that_is_gone_is_looked_for_again() {
 #[test]
 fn a_rate_limit_holds_this_signal_for_as_long_as_it_says() {
     let (exporter, events) = (by_id(), recorded_ended());
+    let wait = Some(Duration::from_secs(30));
     let reply = Response {
-        retry_after: Some(Duration::from_secs(30)),
+        retry_after: wait,
         ..status(429)
     };
-    let (result, _) = answered(Ok(reply), || exporter.send_scores(&events.scores));
-    let delay = result.not_before.unwrap();
-    assert_eq!(
-        (delay.scope, delay.wait),
-        (DelayScope::ThisSignal, 30_000_000_000)
-    );
+    let send = || exporter.send_scores(&events.scores);
+    assert_eq!(wait_after(reply, send), wait);
 }
 
 #[test]
 fn scores_that_belong_nowhere_are_skipped_without_a_request() {
-    let line = r#"{"type":"score","score":{"scoreId":"s","timestamp":"2026-03-04T05:06:10.146Z","scorerId":"x","score":1}}"#;
-    let (result, requests) = answered(Ok(status(200)), || {
-        by_id().send_scores(&batches(line).scores)
-    });
-    assert!(requests.is_empty());
-    let SendOutcome::PerItem(fates) = result.outcome else {
-        panic!("one fate an item")
-    };
-    assert!(matches!(fates[0], ItemResult::Skipped(_)));
+    check_score_of_nothing(&by_id());
 }
 
 #[test]
 fn no_connection_keeps_everything_and_a_missing_grant_pauses() {
     let (exporter, events) = (by_id(), recorded_ended());
-    let unreachable = Err(HttpError::Unreachable("connection refused".to_owned()));
-    let (result, _) = answered(unreachable, || exporter.send_feedback(&events.feedback));
-    assert_eq!(outcome(&result), "retry");
-    let denied = Err(HttpError::Denied("no grant".to_owned()));
-    let (result, _) = answered(denied, || exporter.send_spans(&events.spans));
-    assert_eq!(outcome(&result), "unauthorized");
+    check_unsent(&[&|| exporter.send_spans(&events.spans), &|| {
+        exporter.send_feedback(&events.feedback)
+    }]);
 }

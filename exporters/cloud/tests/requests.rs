@@ -6,12 +6,12 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use kit::exporter::{Golden, answered, body, configured, recorded_ended};
+use kit::exporter::{Golden, answered, body, configured, judged_by, recorded_ended};
 use std::time::Duration;
 
 use cloud_exporter::Cloud;
-use mastra_exporter_sdk::http::testing::status;
-use mastra_exporter_sdk::http::{Auth, HttpError, Response};
+use mastra_exporter_sdk::http::testing::{status, with_backend};
+use mastra_exporter_sdk::http::{Auth, HttpError, Request, Response};
 use mastra_exporter_sdk::records::{DelayScope, SendResult};
 use mastra_exporter_sdk::test_support::requests::{fate_words, outcome_word};
 use mastra_exporter_sdk::{Feedback, Logs, Metrics, Scores, Traces};
@@ -33,6 +33,26 @@ fn recorded_events_give_exactly_these_requests() {
     golden.check("metrics.json", || exporter.send_metrics(&events.metrics));
     golden.check("scores.json", || exporter.send_scores(&events.scores));
     golden.check("feedback.json", || exporter.send_feedback(&events.feedback));
+}
+
+#[test]
+fn a_strict_platform_takes_every_request() {
+    let (exporter, events) = (exporter(), recorded_ended());
+    let fake = kit::backend::cloud::Cloud::default();
+    let take = move |request: &Request| Ok(judged_by(&fake, request, &fake.access_token, &[]));
+    let (results, requests) = with_backend(take, || {
+        [
+            exporter.send_spans(&events.spans),
+            exporter.send_logs(&events.logs),
+            exporter.send_metrics(&events.metrics),
+            exporter.send_scores(&events.scores),
+            exporter.send_feedback(&events.feedback),
+        ]
+    });
+    assert_eq!(requests.len(), results.len());
+    for result in results {
+        assert!(fate_words(&result, 1).contains(&"delivered"), "{result:?}");
+    }
 }
 
 #[test]

@@ -238,10 +238,7 @@ mod tests {
 
     fn checked(extra: &str) -> Result<Config, Vec<String>> {
         let text = format!(r#"{{"api_key":"{{secret:1}}","ml_app":"Support-Bot"{extra}}}"#);
-        let settings: Settings = serde_json::from_str(&text).unwrap();
-        settings
-            .check()
-            .map_err(|errors| errors.into_iter().map(|error| error.setting).collect())
+        kit::exporter::checked(&text, Settings::check)
     }
 
     #[test]

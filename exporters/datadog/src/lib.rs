@@ -8,7 +8,7 @@ pub mod request;
 pub mod seconds;
 pub mod wire;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use mastra_exporter_sdk::clock::now;
 use mastra_exporter_sdk::records::{
@@ -27,6 +27,8 @@ use crate::seconds::Seconds;
 pub struct Datadog {
     config: Config,
     seconds: RefCell<Seconds>,
+    /// Whether the last flush met a refused key, which a flush has no word for: `send` says it.
+    is_refused: Cell<bool>,
 }
 
 impl Exporter for Datadog {
@@ -50,6 +52,7 @@ impl Exporter for Datadog {
         settings.check().map(|config| Self {
             config,
             seconds: RefCell::default(),
+            is_refused: Cell::default(),
         })
     }
 
@@ -57,7 +60,7 @@ impl Exporter for Datadog {
         let mut seconds = self.seconds.borrow_mut();
         let due = seconds.due(now());
         let mut acknowledged = Vec::new();
-        request::metrics(&self.config, &due, |part, fate| {
+        let is_refused = request::metrics(&self.config, &due, |part, fate| {
             let tokens = seconds.settle(part, &fate);
             if !tokens.is_empty() {
                 acknowledged.push(Acknowledgement {
@@ -67,6 +70,9 @@ impl Exporter for Datadog {
                 });
             }
         });
+        if !due.is_empty() {
+            self.is_refused.set(is_refused);
+        }
         acknowledged
     }
 }
@@ -85,6 +91,12 @@ impl Logs for Datadog {
 
 impl Metrics for Datadog {
     fn send_metrics(&self, batch: &MetricBatch) -> SendResult {
+        if self.is_refused.get() {
+            if let Some(refused) = request::refusal(&self.config) {
+                return refused;
+            }
+            self.is_refused.set(false);
+        }
         let now = now();
         let mut seconds = self.seconds.borrow_mut();
         let items = batch.metrics.iter().zip(&batch.tokens);

@@ -52,9 +52,25 @@ pub fn evaluations(
     })
 }
 
+/// Asks whether the key is taken. Returns the refusal; other answers say nothing of it, since not everything that speaks
+/// Datadog's intakes has this path.
+#[must_use]
+pub fn refusal(config: &Config) -> Option<SendResult> {
+    let url = format!("{}{}", config.api_url, wire::VALIDATE_PATH);
+    let key = &config.settings.api_key;
+    let result = answer(Request::get(url).secret_header("DD-API-KEY", key));
+    matches!(result.outcome, SendOutcome::Unauthorized(_)).then_some(result)
+}
+
 /// Sends whole seconds in requests of bounded size, and says of each request's seconds what became of them. Those that
-/// are not named stay due: after an answer that asks for another try the rest is not tried.
-pub fn metrics(config: &Config, due: &[Second], mut settle: impl FnMut(&[Second], ItemResult)) {
+/// are not named stay due: after an answer that asks for another try the rest is not tried. Returns whether the key was
+/// refused.
+pub fn metrics(
+    config: &Config,
+    due: &[Second],
+    mut settle: impl FnMut(&[Second], ItemResult),
+) -> bool {
+    let mut is_refused = false;
     let mut parts = requests(due);
     parts.reverse();
     while let Some(part) = parts.pop() {
@@ -68,7 +84,10 @@ pub fn metrics(config: &Config, due: &[Second], mut settle: impl FnMut(&[Second]
                 "one second of a metric is larger than Datadog takes".to_owned(),
             ),
             SendOutcome::Isolate(reason) => ItemResult::Rejected(reason),
-            SendOutcome::Unauthorized(reason) => ItemResult::Retry(reason),
+            SendOutcome::Unauthorized(reason) => {
+                is_refused = true;
+                ItemResult::Retry(reason)
+            }
             SendOutcome::AllItems(fate) => fate,
             SendOutcome::PerItem(_) | SendOutcome::Partial(_) => {
                 ItemResult::Rejected("Datadog answers for whole requests".to_owned())
@@ -80,6 +99,7 @@ pub fn metrics(config: &Config, due: &[Second], mut settle: impl FnMut(&[Second]
             break;
         }
     }
+    is_refused
 }
 
 /// Neighbours of one path, together of bounded size.

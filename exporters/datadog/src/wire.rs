@@ -18,6 +18,8 @@ pub const LOGS_PATH: &str = "/api/v2/logs";
 pub const SERIES_PATH: &str = "/api/v2/series";
 /// Distributions.
 pub const DISTRIBUTIONS_PATH: &str = "/api/v1/distribution_points";
+/// Whether the key is taken (<https://docs.datadoghq.com/api/latest/authentication/#validate-api-key>).
+pub const VALIDATE_PATH: &str = "/api/v1/validate";
 
 /// `parent_id` of a span without a parent.
 pub const NO_PARENT: &str = "undefined";

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use datadog_exporter::{Datadog, wire};
-use kit::exporter::{Golden, answered, body, configured, recorded_ended};
+use kit::exporter::{Golden, answered, body, configured, judged_by, recorded_ended};
 use mastra_exporter_sdk::http::testing::{status, with_backend};
 use mastra_exporter_sdk::http::{Auth, Compression, HttpError, Request, Response};
 use mastra_exporter_sdk::records::{
@@ -57,6 +57,31 @@ fn recorded_events_give_exactly_these_requests() {
     });
     golden.check("scores.json", || exporter.send_scores(&events.scores));
     golden.check("feedback.json", || exporter.send_feedback(&events.feedback));
+}
+
+#[test]
+fn a_strict_datadog_takes_every_request() {
+    let (exporter, events) = (exporter(), recorded());
+    let fake = kit::backend::datadog::Datadog::default();
+    let take = move |request: &Request| Ok(judged_by(&fake, request, &fake.api_key, &[]));
+    let (acknowledged, requests) = with_backend(take, || {
+        for result in [
+            exporter.send_spans(&events.spans),
+            exporter.send_logs(&events.logs),
+            exporter.send_scores(&events.scores),
+            exporter.send_feedback(&events.feedback),
+        ] {
+            assert_eq!(outcome_word(&result), "delivered");
+        }
+        exporter.send_metrics(&events.metrics);
+        exporter.flush()
+    });
+    assert_eq!(requests.len(), 6);
+    assert!(
+        acknowledged
+            .iter()
+            .all(|told| fate_word(&told.fate) == "delivered")
+    );
 }
 
 #[test]
@@ -209,6 +234,35 @@ fn metrics_of_one_request_do_not_suffer_from_the_other() {
             };
             assert_eq!(fate, expected, "{first} {second} {}", metric.name);
         }
+    }
+}
+
+#[test]
+fn a_key_that_a_flush_finds_refused_is_said_to_the_next_batch_until_it_is_taken() {
+    let (exporter, mut metrics) = (exporter(), recorded().metrics);
+    metrics
+        .metrics
+        .retain(|metric| !metric.name.ends_with("_duration_ms"));
+    metrics.tokens.truncate(metrics.metrics.len());
+    for code in [401, 403] {
+        let (_, fates) = flushed(&exporter, &metrics, [code]);
+        assert_eq!(fates, vec!["retry"; metrics.metrics.len()]);
+        let (_, requests) = answered(Ok(status(202)), || exporter.flush());
+        assert!(requests.is_empty(), "says nothing of the key");
+        let send = || exporter.send_metrics(&metrics);
+        let (result, requests) = answered(Ok(status(code)), send);
+        assert_eq!((outcome_word(&result), requests.len()), ("unauthorized", 1));
+        let question = &requests[0];
+        assert_eq!(
+            (question.verb, question.url.as_str()),
+            ("GET", "https://dd.test/api/v1/validate")
+        );
+        assert!(matches!(&question.auth, Some(Auth::Header(name, _)) if name == "DD-API-KEY"));
+        // Not everything that takes metrics has that path.
+        let (result, requests) = answered(Ok(status(404)), send);
+        assert_eq!((outcome_word(&result), requests.len()), ("per-item", 1));
+        let (result, requests) = answered(Ok(status(500)), send);
+        assert_eq!((outcome_word(&result), requests.len()), ("per-item", 0));
     }
 }
 

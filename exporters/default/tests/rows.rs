@@ -66,6 +66,24 @@ fn a_span_keeps_its_id_and_rises_in_rank() {
 }
 
 #[test]
+fn every_row_has_the_id_and_the_trace_of_its_event_in_the_table_of_its_signal() {
+    for (table, row) in stored(None).1 {
+        let content: Value = serde_json::from_str(&row.content).unwrap();
+        let (record, id) = match table {
+            Signal::Traces => ("exportedSpan", "id"),
+            Signal::Logs => ("log", "logId"),
+            Signal::Metrics => ("metric", "metricId"),
+            Signal::Scores => ("score", "scoreId"),
+            Signal::Feedback => ("feedback", "feedbackId"),
+        };
+        let (record, own) = (&content[record], &content[record][id]);
+        assert_eq!(row.trace_id.as_deref(), record["traceId"].as_str());
+        assert!(row.id.ends_with(own.as_str().unwrap()), "{}", row.id);
+        assert_eq!(row.id.contains('/'), table == Signal::Traces, "{}", row.id);
+    }
+}
+
+#[test]
 fn a_store_that_fails_keeps_the_events() {
     let (results, rows) = stored(Some("disk full"));
     assert_eq!(results, ["retry"; 5]);

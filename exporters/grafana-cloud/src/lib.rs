@@ -1,6 +1,7 @@
-//! Sends traces, logs and metrics to the OTLP gateway of Grafana Cloud. Wiring only: `config` finds the gateway, `mapping`
-//! makes requests of our records, `wire` has the paths, `request` sends and reads the answers. Metrics are running totals,
-//! as Mimir wants them: they are aggregated here and held until the next flush.
+//! Sends traces, logs, metrics, scores and feedback to the OTLP gateway of Grafana Cloud. Wiring only: `config` finds the
+//! gateway, `mapping` makes requests of our records, `wire` has the paths, `request` sends and reads the answers. Scores
+//! and feedback are log records. Metrics are running totals, as Mimir wants them: they are aggregated here and held until
+//! the next flush.
 
 pub mod config;
 pub mod mapping;
@@ -10,10 +11,14 @@ pub mod wire;
 use std::cell::RefCell;
 
 use mastra_exporter_sdk::clock::now;
-use mastra_exporter_sdk::records::{LogBatch, MetricBatch, SendResult, SpanBatch};
+use mastra_exporter_sdk::records::{
+    FeedbackBatch, LogBatch, MetricBatch, ScoreBatch, SendResult, SpanBatch,
+};
 use mastra_exporter_sdk::settings::SettingError;
-use mastra_exporter_sdk::{Acknowledgement, Description, Exporter, Logs, Metrics, Traces};
-use mastra_metrics::{Aggregator, delivery};
+use mastra_exporter_sdk::{
+    Acknowledgement, Description, Exporter, Feedback, Logs, Metrics, Scores, Traces,
+};
+use mastra_metrics::Delivery;
 
 use crate::config::Config;
 
@@ -21,7 +26,7 @@ use crate::config::Config;
 #[derive(Debug)]
 pub struct GrafanaCloud {
     config: Config,
-    metrics: RefCell<Aggregator>,
+    metrics: RefCell<Delivery>,
 }
 
 impl Exporter for GrafanaCloud {
@@ -37,17 +42,22 @@ impl Exporter for GrafanaCloud {
 
     fn configure(settings: config::Settings) -> Result<Self, Vec<SettingError>> {
         settings.check().map(|config| Self {
-            metrics: RefCell::new(Aggregator::new(config.metrics.clone())),
+            metrics: RefCell::new(Delivery::new(config.metrics.clone())),
             config,
         })
     }
 
     fn flush(&self) -> Vec<Acknowledgement> {
         let mut metrics = self.metrics.borrow_mut();
-        delivery::flush(&mut metrics, now(), |batch| {
-            let body = mapping::writer(&self.config).metrics(batch);
-            request::send(&self.config, wire::METRICS, body, batch.metrics.len())
-        })
+        metrics.flush(now(), |points| self.write(points))
+    }
+}
+
+impl GrafanaCloud {
+    /// Sends aggregated points.
+    fn write(&self, points: &MetricBatch) -> SendResult {
+        let body = mapping::writer(&self.config).metrics(points);
+        request::send(&self.config, wire::METRICS, body, points.metrics.len())
     }
 }
 
@@ -67,8 +77,23 @@ impl Logs for GrafanaCloud {
 
 impl Metrics for GrafanaCloud {
     fn send_metrics(&self, batch: &MetricBatch) -> SendResult {
-        SendResult::each(self.metrics.borrow_mut().take(batch, now()))
+        let mut metrics = self.metrics.borrow_mut();
+        metrics.take(batch, now(), |points| self.write(points))
     }
 }
 
-mastra_exporter_sdk::export!(GrafanaCloud: traces, logs, metrics);
+impl Scores for GrafanaCloud {
+    fn send_scores(&self, batch: &ScoreBatch) -> SendResult {
+        let body = mapping::writer(&self.config).scores(batch);
+        request::send(&self.config, wire::LOGS, body, batch.scores.len())
+    }
+}
+
+impl Feedback for GrafanaCloud {
+    fn send_feedback(&self, batch: &FeedbackBatch) -> SendResult {
+        let body = mapping::writer(&self.config).feedback(batch);
+        request::send(&self.config, wire::LOGS, body, batch.feedback.len())
+    }
+}
+
+mastra_exporter_sdk::export!(GrafanaCloud: traces, logs, metrics, scores, feedback);

@@ -8,13 +8,15 @@
 
 use grafana_cloud_exporter::GrafanaCloud;
 use kit::backend::collector::Collector;
-use kit::exporter::{Golden, answered, body, configured, judged_by, recorded_ended};
+use kit::exporter::{
+    Golden, answered, body, check_refused_flush, configured, judged_by, recorded_ended,
+};
 use mastra_exporter_sdk::Exporter as _;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
 use mastra_exporter_sdk::http::{Auth, Compression, HttpError};
 use mastra_exporter_sdk::records::ItemResult;
 use mastra_exporter_sdk::test_support::requests::{fate_words, outcome_word};
-use mastra_exporter_sdk::{Logs, Metrics, Traces};
+use mastra_exporter_sdk::{Feedback, Logs, Metrics, Scores, Traces};
 use serde_json::json;
 
 fn exporter() -> GrafanaCloud {
@@ -34,6 +36,8 @@ fn recorded_events_give_exactly_these_requests() {
     let golden = Golden::of(env!("CARGO_MANIFEST_DIR"), 200);
     golden.check("traces.json", || exporter.send_spans(&events.spans));
     golden.check("logs.json", || exporter.send_logs(&events.logs));
+    golden.check("scores.json", || exporter.send_scores(&events.scores));
+    golden.check("feedback.json", || exporter.send_feedback(&events.feedback));
 }
 
 #[test]
@@ -53,6 +57,8 @@ fn a_strict_gateway_takes_every_request() {
         || {
             exporter.send_spans(&events.spans);
             exporter.send_logs(&events.logs);
+            exporter.send_scores(&events.scores);
+            exporter.send_feedback(&events.feedback);
             exporter.flush()
         },
     );
@@ -71,7 +77,7 @@ fn a_strict_gateway_takes_every_request() {
         assert_eq!(request.auth, Some(basic));
         assert_eq!(request.compression, Some(Compression::Gzip));
     }
-    assert_eq!(requests.len(), 3);
+    assert_eq!(requests.len(), 5);
 }
 
 #[test]
@@ -96,6 +102,11 @@ fn every_reply_has_its_outcome() {
     let unreachable = Err(HttpError::Unreachable("refused".to_owned()));
     let result = answered(unreachable, || exporter.send_spans(&events.spans)).0;
     assert_eq!(outcome_word(&result), "retry");
+}
+
+#[test]
+fn a_key_that_is_refused_at_a_flush_pauses() {
+    check_refused_flush(&exporter(), &recorded_ended().metrics);
 }
 
 #[test]

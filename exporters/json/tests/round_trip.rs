@@ -11,7 +11,7 @@ use std::path::Path;
 
 use json_exporter::Json;
 use mastra_exporter_sdk::output::testing::with_target;
-use mastra_exporter_sdk::records::{ItemResult, SendOutcome};
+use mastra_exporter_sdk::records::{ItemResult, SendOutcome, Signal};
 use mastra_exporter_sdk::test_support::{Batches, batches};
 use mastra_exporter_sdk::{Feedback, Logs, Metrics, Scores, Traces};
 
@@ -34,25 +34,42 @@ fn written(events: &Batches) -> Vec<String> {
             assert_eq!(result.outcome, SendOutcome::AllItems(ItemResult::Delivered));
         }
     });
-    appended
-        .iter()
-        .flat_map(|(_, lines)| lines.lines().map(str::to_owned))
-        .collect()
+    let lines = appended.iter().flat_map(|(signal, lines)| {
+        lines.lines().inspect(move |line| {
+            // A directory has a file for each signal.
+            let start = format!("{{\"type\":\"{}", type_of(*signal));
+            assert!(line.starts_with(&start), "{signal:?}: {line}");
+        })
+    });
+    lines.map(str::to_owned).collect()
+}
+
+/// How the types of its envelopes begin.
+const fn type_of(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "span_",
+        Signal::Logs => "log\"",
+        Signal::Metrics => "metric\"",
+        Signal::Scores => "score\"",
+        Signal::Feedback => "feedback\"",
+    }
 }
 
 /// By signal, as the batches are; stable within a signal.
 fn by_signal(ndjson: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = ndjson.lines().collect();
+    const SIGNALS: [Signal; 5] = [
+        Signal::Traces,
+        Signal::Logs,
+        Signal::Metrics,
+        Signal::Scores,
+        Signal::Feedback,
+    ];
     lines.sort_by_key(|line| {
-        [
-            "{\"type\":\"span_",
-            "{\"type\":\"log\"",
-            "{\"type\":\"metric\"",
-            "{\"type\":\"score\"",
-            "{\"type\":\"feedback\"",
-        ]
-        .iter()
-        .position(|prefix| line.starts_with(prefix))
+        SIGNALS.iter().position(|signal| {
+            let start = format!("{{\"type\":\"{}", type_of(*signal));
+            line.starts_with(&start)
+        })
     });
     lines
 }

@@ -28,8 +28,8 @@ const FOLLOWED: (&str, &str) = ("@mastra/langfuse", "1.5.8");
 
 const CONVENTIONS: Conventions = Conventions::INFERENCE;
 
-/// Bytes that a span takes in OTLP/JSON, about.
-const BYTES_A_SPAN: usize = 4_096;
+/// Bytes that a span takes in OTLP/JSON beside its texts, about.
+const BYTES_A_SPAN: usize = 3_072;
 
 /// The body of `POST /api/public/otel/v1/traces`.
 #[must_use]
@@ -41,7 +41,9 @@ pub fn trace_request(batch: &SpanBatch, config: &Config) -> JsonText {
             scopes: &batch.scopes,
         },
     };
-    SPANS.json(batch.spans.len() * BYTES_A_SPAN, &batch.spans, &mut parts)
+    let texts: usize = batch.spans.iter().map(mastra_otlp::span::text_bytes).sum();
+    let capacity = batch.spans.len() * BYTES_A_SPAN + texts;
+    SPANS.json(capacity, &batch.spans, &mut parts)
 }
 
 /// What spans and logs share.

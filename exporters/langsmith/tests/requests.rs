@@ -7,14 +7,17 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use kit::exporter::{Golden, answered, configured, judged_by, recorded_ended};
+use kit::exporter::{
+    Golden, answered, check_score_of_nothing, check_statuses, check_unsent, configured, judged_by,
+    recorded_ended, wait_after,
+};
 use std::time::Duration;
 
 use langsmith_exporter::LangSmith;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::http::{Auth, HttpError, Request, Response};
-use mastra_exporter_sdk::records::{DelayScope, ItemResult, SendOutcome, SendResult};
-use mastra_exporter_sdk::test_support::batches;
+use mastra_exporter_sdk::http::{Auth, Request, Response};
+use mastra_exporter_sdk::records::{ItemResult, SendOutcome, SendResult};
+use mastra_exporter_sdk::test_support::requests::outcome_word;
 use mastra_exporter_sdk::{Exporter, Feedback, Scores, Traces};
 use serde_json::{Value, json};
 
@@ -122,22 +125,10 @@ fn requests_carry_the_key_the_workspace_and_own_headers() {
     }
 }
 
-fn outcome(result: &SendResult) -> &'static str {
-    match &result.outcome {
-        SendOutcome::AllItems(ItemResult::Delivered) => "delivered",
-        SendOutcome::AllItems(ItemResult::Retry(_)) => "retry",
-        SendOutcome::AllItems(ItemResult::Rejected(_)) => "rejected",
-        SendOutcome::Isolate(_) => "isolate",
-        SendOutcome::TooLarge => "too-large",
-        SendOutcome::Unauthorized(_) => "unauthorized",
-        other => panic!("{other:?}"),
-    }
-}
-
 #[test]
 fn every_reply_has_its_outcome() {
-    let events = recorded_ended();
-    for (code, expected) in [
+    let (with_forms, events) = (exporter(&json!({})), recorded_ended());
+    let statuses = [
         (200, "delivered"),
         (202, "delivered"),
         (409, "delivered"),
@@ -151,29 +142,23 @@ fn every_reply_has_its_outcome() {
         (429, "retry"),
         (500, "retry"),
         (503, "retry"),
-    ] {
+    ];
+    let sends: [&dyn Fn() -> SendResult; 3] = [
+        &|| with_forms.send_spans(&events.spans),
+        &|| with_forms.send_scores(&events.scores),
+        &|| with_forms.send_feedback(&events.feedback),
+    ];
+    check_statuses(&statuses, &sends);
+    for (code, expected) in statuses {
         let exporter = exporter(&json!({}));
-        let sends: [&dyn Fn() -> SendResult; 3] = [
-            &|| exporter.send_spans(&events.spans),
-            &|| exporter.send_scores(&events.scores),
-            &|| exporter.send_feedback(&events.feedback),
-        ];
-        for send in sends {
-            let (result, requests) = answered(Ok(status(code)), send);
-            assert_eq!((outcome(&result), requests.len()), (expected, 1), "{code}");
-        }
         let (result, requests) = without_forms(code, || exporter.send_spans(&events.spans));
-        assert_eq!(
-            (outcome(&result), requests.len()),
-            (expected, 2),
-            "{code} without forms"
-        );
+        let found = (outcome_word(&result), requests.len());
+        assert_eq!(found, (expected, 2), "{code} without forms");
     }
-    let (result, requests) = answered(Ok(status(404)), || {
-        exporter(&json!({})).send_spans(&events.spans)
-    });
+    let send = || with_forms.send_spans(&events.spans);
+    let (result, requests) = answered(Ok(status(404)), send);
     assert_eq!(
-        (outcome(&result), requests.len()),
+        (outcome_word(&result), requests.len()),
         ("rejected", 2),
         "neither endpoint is there"
     );
@@ -214,17 +199,14 @@ fn without_forms_a_bad_piece_of_feedback_harms_no_other() {
 #[test]
 fn a_limit_holds_this_signal_for_as_long_as_it_says_or_a_minute() {
     let (exporter, events) = (exporter(&json!({})), recorded_ended());
-    for (retry_after, seconds) in [(Some(Duration::from_secs(1800)), 1800), (None, 60)] {
+    let minute = Duration::from_secs(60);
+    for (retry_after, wait) in [(Some(30 * minute), 30 * minute), (None, minute)] {
         let reply = Response {
             retry_after,
             ..status(429)
         };
-        let (result, _) = answered(Ok(reply), || exporter.send_spans(&events.spans));
-        let delay = result.not_before.unwrap();
-        assert_eq!(
-            (delay.scope, delay.wait),
-            (DelayScope::ThisSignal, seconds * 1_000_000_000)
-        );
+        let send = || exporter.send_spans(&events.spans);
+        assert_eq!(wait_after(reply, send), Some(wait));
     }
     let (result, requests) = without_forms(429, || exporter.send_scores(&events.scores));
     assert_eq!(
@@ -235,24 +217,13 @@ fn a_limit_holds_this_signal_for_as_long_as_it_says_or_a_minute() {
 
 #[test]
 fn scores_that_belong_nowhere_are_skipped_without_a_request() {
-    let line = r#"{"type":"score","score":{"scoreId":"s","timestamp":"2026-03-04T05:06:10.146Z","scorerId":"x","score":1}}"#;
-    let (result, requests) = answered(Ok(status(202)), || {
-        exporter(&json!({})).send_scores(&batches(line).scores)
-    });
-    assert!(requests.is_empty());
-    let SendOutcome::PerItem(fates) = result.outcome else {
-        panic!("one fate an item")
-    };
-    assert!(matches!(fates[0], ItemResult::Skipped(_)));
+    check_score_of_nothing(&exporter(&json!({})));
 }
 
 #[test]
 fn no_connection_keeps_everything_and_a_missing_grant_pauses() {
     let (exporter, events) = (exporter(&json!({})), recorded_ended());
-    let unreachable = Err(HttpError::Unreachable("connection refused".to_owned()));
-    let (result, _) = answered(unreachable, || exporter.send_feedback(&events.feedback));
-    assert_eq!(outcome(&result), "retry");
-    let denied = Err(HttpError::Denied("no grant".to_owned()));
-    let (result, _) = answered(denied, || exporter.send_spans(&events.spans));
-    assert_eq!(outcome(&result), "unauthorized");
+    check_unsent(&[&|| exporter.send_spans(&events.spans), &|| {
+        exporter.send_feedback(&events.feedback)
+    }]);
 }

@@ -105,6 +105,14 @@ struct Kept {
     tokens: Vec<u64>,
 }
 
+/// Why a measurement is not taken.
+enum Refusal {
+    /// The backend has no place for such points.
+    NoPlace(&'static str),
+    /// Nothing can be made of it, or there is too much.
+    Bad(&'static str),
+}
+
 /// The series of one exporter.
 #[derive(Debug)]
 pub struct Aggregator {
@@ -117,6 +125,8 @@ pub struct Aggregator {
     passing: BTreeMap<u64, Metric>,
     /// Points of OTLP senders that stay.
     kept: BTreeMap<KeptKey, Kept>,
+    /// Given back to the host though they are added up, and what became of them since.
+    given_back: BTreeMap<u64, Option<ItemResult>>,
 }
 
 impl Aggregator {
@@ -131,22 +141,27 @@ impl Aggregator {
             scopes: Vec::new(),
             passing: BTreeMap::new(),
             kept: BTreeMap::new(),
+            given_back: BTreeMap::new(),
         }
     }
 
-    /// Takes a batch; one fate an item: held, or rejected with the reason.
+    /// Takes a batch; one fate an item: held, or rejected or skipped with the reason. What was given back is not added up again.
     pub fn take(&mut self, batch: &MetricBatch, now: u64) -> Vec<ItemResult> {
         let tokens = batch.tokens.iter().copied();
         batch
             .metrics
             .iter()
             .zip(tokens)
-            .map(
-                |(metric, token)| match self.take_one(batch, metric, token, now) {
+            .map(|(metric, token)| {
+                if let Some(fate) = self.given_back.remove(&token) {
+                    return fate.unwrap_or(ItemResult::Held);
+                }
+                match self.take_one(batch, metric, token, now) {
                     Ok(()) => ItemResult::Held,
-                    Err(reason) => ItemResult::Rejected(reason.to_owned()),
-                },
-            )
+                    Err(Refusal::NoPlace(reason)) => ItemResult::Skipped(reason.to_owned()),
+                    Err(Refusal::Bad(reason)) => ItemResult::Rejected(reason.to_owned()),
+                }
+            })
             .collect()
     }
 
@@ -156,7 +171,7 @@ impl Aggregator {
         metric: &Metric,
         token: u64,
         now: u64,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Refusal> {
         let most = self.options.max_series;
         let resource = metric.resource_index;
         let resource = known(&mut self.resources, &batch.resources, resource, most)?;
@@ -164,15 +179,15 @@ impl Aggregator {
             return self.pass(batch, metric, (token, now), resource);
         };
         if !value.is_finite() {
-            return Err("a value that is no finite number");
+            return Err(Refusal::Bad("a value that is no finite number"));
         }
         let name = Name::of(metric, instrument, resource);
         if self.series.len() >= self.options.max_series && !self.series.contains_key(&name) {
-            return Err("there are too many metrics");
+            return Err(Refusal::Bad("there are too many metrics"));
         }
         let state = State::new(instrument, self.options.bounds.len());
         if matches!(state, State::Counter(_)) && value < 0.0 {
-            return Err("a counter cannot fall");
+            return Err(Refusal::Bad("a counter cannot fall"));
         }
         let start = if self.options.is_cumulative {
             now.saturating_sub(1)
@@ -242,7 +257,7 @@ impl Aggregator {
         metric: &Metric,
         (token, now): (u64, u64),
         resource: Option<u32>,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Refusal> {
         let temporality = match &metric.value {
             MetricValue::Sum(sum) => sum.temporality,
             MetricValue::Histogram(point) => point.temporality,
@@ -250,7 +265,9 @@ impl Aggregator {
             _ => Temporality::Cumulative,
         };
         if self.options.is_cumulative && temporality != Temporality::Cumulative {
-            return Err("a point that is no running total: this backend takes only those");
+            return Err(Refusal::NoPlace(
+                "a point that is no running total: this backend takes only those",
+            ));
         }
         let mut metric = metric.clone();
         metric.resource_index = resource;
@@ -267,15 +284,17 @@ impl Aggregator {
     }
 
     /// The newest point of its name, labels and resource stays.
-    fn keep(&mut self, metric: Metric, token: u64, now: u64) -> Result<(), &'static str> {
+    fn keep(&mut self, metric: Metric, token: u64, now: u64) -> Result<(), Refusal> {
         if matches!(metric.value, MetricValue::ExponentialHistogram(_)) {
-            return Err("an exponential histogram: a page has fixed buckets only");
+            return Err(Refusal::NoPlace(
+                "an exponential histogram: a page has fixed buckets only",
+            ));
         }
         let mut sorted = metric.labels.clone();
         sorted.sort();
         let key = (metric.name.clone(), sorted, metric.resource_index);
         if self.kept.len() >= self.options.max_series && !self.kept.contains_key(&key) {
-            return Err("there are too many series");
+            return Err(Refusal::Bad("there are too many series"));
         }
         let kept = self.kept.entry(key).or_insert_with(|| Kept {
             metric: metric.clone(),
@@ -347,8 +366,22 @@ impl Aggregator {
         due
     }
 
-    /// The backend has these points, or will never have them: what the host holds for them is told, deltas start anew.
-    pub fn settle(&mut self, points: &[Due]) -> Vec<u64> {
+    /// Everything that the host holds here, for it to give again. It stays added up.
+    pub fn give_back(&mut self) -> Vec<u64> {
+        let of_series = self.series.values().flat_map(BTreeMap::values);
+        let of_series = of_series.flat_map(|series| &series.tokens);
+        let of_kept = self.kept.values().flat_map(|kept| &kept.tokens);
+        let held = self.passing.keys().chain(of_kept).chain(of_series);
+        let held = held.filter(|token| !self.given_back.contains_key(token));
+        let held: Vec<u64> = held.copied().collect();
+        self.given_back
+            .extend(held.iter().map(|token| (*token, None)));
+        held
+    }
+
+    /// The backend has these points, or will never have them: deltas start anew. Returns what the host holds for them; it
+    /// is told of what it was given back when it gives that again.
+    pub fn settle(&mut self, points: &[Due], fate: &ItemResult) -> Vec<u64> {
         let mut settled = Vec::new();
         for point in points {
             match &point.source {
@@ -372,6 +405,10 @@ impl Aggregator {
                 }
             }
         }
+        settled.retain(|token| {
+            let given_back = self.given_back.get_mut(token);
+            given_back.map(|it| *it = Some(fate.clone())).is_none()
+        });
         settled
     }
 
@@ -445,14 +482,16 @@ fn known<T: Clone + PartialEq>(
     batch: &[T],
     index: Option<u32>,
     most: usize,
-) -> Result<Option<u32>, &'static str> {
+) -> Result<Option<u32>, Refusal> {
     let index = index.and_then(|index| usize::try_from(index).ok());
     let Some(value) = index.and_then(|index| batch.get(index)) else {
         return Ok(None);
     };
     let place = match ours.iter().position(|known| known == value) {
         Some(place) => place,
-        None if ours.len() >= most => return Err("there are too many resources or scopes"),
+        None if ours.len() >= most => {
+            return Err(Refusal::Bad("there are too many resources or scopes"));
+        }
         None => {
             ours.push(value.clone());
             ours.len() - 1

@@ -5,7 +5,7 @@
 //!
 //! - [`series`]: one series: what it is known by, and what it holds;
 //! - [`aggregator`]: all series, bounded; what is taken, what is due, what is settled;
-//! - [`delivery`]: sends what is due in requests of bounded size and settles it.
+//! - [`delivery`]: sends what is due in requests of bounded size, settles it, and says when credentials are refused.
 //!
 //! Data model: <https://opentelemetry.io/docs/specs/otel/metrics/data-model/> (read 2026-11).
 
@@ -17,3 +17,4 @@ pub mod series;
 mod tests;
 
 pub use aggregator::{Aggregator, Options};
+pub use delivery::Delivery;

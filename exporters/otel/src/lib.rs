@@ -17,7 +17,7 @@ use mastra_exporter_sdk::settings::SettingError;
 use mastra_exporter_sdk::{
     Acknowledgement, Description, Exporter, Feedback, Logs, Metrics, Scores, Traces,
 };
-use mastra_metrics::{Aggregator, delivery};
+use mastra_metrics::Delivery;
 
 use crate::config::Config;
 
@@ -25,7 +25,7 @@ use crate::config::Config;
 #[derive(Debug)]
 pub struct Otel {
     config: Config,
-    metrics: RefCell<Aggregator>,
+    metrics: RefCell<Delivery>,
 }
 
 impl Exporter for Otel {
@@ -54,18 +54,23 @@ impl Exporter for Otel {
 
     fn configure(settings: config::Settings) -> Result<Self, Vec<SettingError>> {
         settings.check().map(|config| Self {
-            metrics: RefCell::new(Aggregator::new(config.metrics.clone())),
+            metrics: RefCell::new(Delivery::new(config.metrics.clone())),
             config,
         })
     }
 
     fn flush(&self) -> Vec<Acknowledgement> {
-        let config = &self.config;
         let mut metrics = self.metrics.borrow_mut();
-        delivery::flush(&mut metrics, now(), |batch| {
-            let body = mapping::records(config).metrics(batch);
-            request::send(config, &config.metrics_url, body, batch.metrics.len())
-        })
+        metrics.flush(now(), |points| self.write(points))
+    }
+}
+
+impl Otel {
+    /// Sends aggregated points.
+    fn write(&self, points: &MetricBatch) -> SendResult {
+        let body = mapping::records(&self.config).metrics(points);
+        let url = &self.config.metrics_url;
+        request::send(&self.config, url, body, points.metrics.len())
     }
 }
 
@@ -90,7 +95,8 @@ impl Logs for Otel {
 
 impl Metrics for Otel {
     fn send_metrics(&self, batch: &MetricBatch) -> SendResult {
-        SendResult::each(self.metrics.borrow_mut().take(batch, now()))
+        let mut metrics = self.metrics.borrow_mut();
+        metrics.take(batch, now(), |points| self.write(points))
     }
 }
 

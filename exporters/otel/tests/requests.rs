@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use kit::backend::collector::Collector;
 use kit::backend::otlp::wire::{from_protobuf, to_protobuf};
-use kit::exporter::{Golden, answered, body, configured, judged_by, otlp_signal, recorded_ended};
+use kit::exporter::{
+    Golden, answered, body, check_refused_flush, configured, judged_by, otlp_signal, recorded_ended,
+};
 use mastra_exporter_sdk::http::testing::status;
 use mastra_exporter_sdk::http::{Auth, Compression, HttpError, Response};
 use mastra_exporter_sdk::records::ItemResult;
@@ -192,6 +194,11 @@ fn what_a_backend_did_not_take_is_held_until_it_does() {
         (0, 0),
         "nothing is sent twice"
     );
+}
+
+#[test]
+fn a_key_that_is_refused_at_a_flush_pauses() {
+    check_refused_flush(&exporter(json!({})), &recorded_ended().metrics);
 }
 
 #[test]

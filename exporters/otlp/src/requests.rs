@@ -14,8 +14,8 @@ use crate::genai::{Conventions, InputOutput, MetadataFacts, has_named_attributes
 use crate::metric::{Group, groups, metric};
 use crate::{evaluation, log, messages, span};
 
-/// Bytes that an item takes, about.
-const BYTES_A_SPAN: usize = 2_048;
+/// Bytes that an item takes, about; of a span beside its texts.
+const BYTES_A_SPAN: usize = 768;
 const BYTES_A_RECORD: usize = 1_024;
 const BYTES_A_POINT: usize = 256;
 
@@ -37,7 +37,8 @@ impl Writer<'_> {
         let mut parts = Spans {
             origin: self.origin(&batch.resources, &batch.scopes),
         };
-        let capacity = batch.spans.len() * BYTES_A_SPAN;
+        let texts: usize = batch.spans.iter().map(span::text_bytes).sum();
+        let capacity = batch.spans.len() * BYTES_A_SPAN + texts;
         SPANS.encode(self.encoding, capacity, &batch.spans, &mut parts)
     }
 

@@ -68,6 +68,17 @@ impl Conventions {
     }
 }
 
+/// Bytes of the texts that a span's attributes are made of: room for what is written of it, give or take what the
+/// encoding adds.
+#[must_use]
+pub fn text_bytes(span: &Span) -> usize {
+    let attributes = span.attributes.as_ref();
+    // What an OTLP sender said stands in its attributes; the other fields are read from them.
+    let own = [&span.input, &span.output, &span.metadata];
+    let own = own.into_iter().flatten().filter(|_| span.otel.is_none());
+    attributes.into_iter().chain(own).map(String::len).sum()
+}
+
 /// Writes a span's fields; `attributes` hands its attributes to the encoder.
 pub fn span<E: Encoder>(
     encoder: &mut E,

@@ -7,13 +7,17 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use kit::exporter::{Golden, answered, body, configured, judged_by, recorded_ended};
+use kit::exporter::{
+    Golden, answered, body, check_score_of_nothing, check_statuses, check_unsent, configured,
+    judged_by, recorded_ended, wait_after,
+};
 use std::time::Duration;
 
 use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::http::{Auth, Compression, HttpError, Request, Response};
-use mastra_exporter_sdk::records::{DelayScope, ItemResult, SendOutcome, SendResult};
+use mastra_exporter_sdk::http::{Auth, Compression, Request, Response};
+use mastra_exporter_sdk::records::{ItemResult, SendOutcome, SendResult};
 use mastra_exporter_sdk::test_support::batches;
+use mastra_exporter_sdk::test_support::requests::outcome_word;
 use mastra_exporter_sdk::{Feedback, Logs, Scores, Traces};
 use posthog_exporter::PostHog;
 use serde_json::{Value, json};
@@ -99,22 +103,10 @@ fn the_token_is_in_the_body_of_events_and_in_the_header_of_logs() {
     );
 }
 
-fn outcome(result: &SendResult) -> &'static str {
-    match &result.outcome {
-        SendOutcome::AllItems(ItemResult::Delivered) => "delivered",
-        SendOutcome::AllItems(ItemResult::Retry(_)) => "retry",
-        SendOutcome::AllItems(ItemResult::Rejected(_)) => "rejected",
-        SendOutcome::Isolate(_) => "isolate",
-        SendOutcome::TooLarge => "too-large",
-        SendOutcome::Unauthorized(_) => "unauthorized",
-        other => panic!("{other:?}"),
-    }
-}
-
 #[test]
 fn every_reply_has_its_outcome() {
     let (exporter, events) = (exporter(&json!({})), recorded_ended());
-    for (code, expected) in [
+    let statuses = [
         (200, "delivered"),
         (400, "isolate"),
         (401, "unauthorized"),
@@ -126,21 +118,17 @@ fn every_reply_has_its_outcome() {
         (500, "retry"),
         (503, "retry"),
         (301, "rejected"),
-    ] {
-        let sends: [&dyn Fn() -> SendResult; 4] = [
-            &|| exporter.send_spans(&events.spans),
-            &|| exporter.send_logs(&events.logs),
-            &|| exporter.send_scores(&events.scores),
-            &|| exporter.send_feedback(&events.feedback),
-        ];
-        for send in sends {
-            let (result, requests) = answered(Ok(status(code)), send);
-            assert_eq!((outcome(&result), requests.len()), (expected, 1), "{code}");
-        }
-    }
+    ];
+    let sends: [&dyn Fn() -> SendResult; 4] = [
+        &|| exporter.send_spans(&events.spans),
+        &|| exporter.send_logs(&events.logs),
+        &|| exporter.send_scores(&events.scores),
+        &|| exporter.send_feedback(&events.feedback),
+    ];
+    check_statuses(&statuses, &sends);
     let (result, requests) = answered(Ok(status(404)), || exporter.send_spans(&events.spans));
     assert_eq!(
-        (outcome(&result), requests.len()),
+        (outcome_word(&result), requests.len()),
         ("rejected", 2),
         "neither route is there"
     );
@@ -149,23 +137,19 @@ fn every_reply_has_its_outcome() {
 #[test]
 fn a_used_up_plan_and_a_limit_wait() {
     let (exporter, events) = (exporter(&json!({})), recorded_ended());
+    let send = || exporter.send_scores(&events.scores);
     let used_up = Response {
         body: r#"{"status":"Ok","quota_limited":["events"]}"#.into(),
         ..status(200)
     };
+    let result = answered(Ok(used_up.clone()), send).0;
+    assert_eq!(outcome_word(&result), "retry", "nothing was stored");
+    assert_eq!(wait_after(used_up, send), Some(Duration::from_secs(300)));
     let limited = Response {
         retry_after: Some(Duration::from_secs(30)),
         ..status(429)
     };
-    for (reply, seconds) in [(used_up, 300), (limited, 30)] {
-        let (result, _) = answered(Ok(reply), || exporter.send_scores(&events.scores));
-        assert_eq!(outcome(&result), "retry");
-        let delay = result.not_before.unwrap();
-        assert_eq!(
-            (delay.scope, delay.wait),
-            (DelayScope::ThisSignal, seconds * 1_000_000_000)
-        );
-    }
+    assert_eq!(wait_after(limited, send), Some(Duration::from_secs(30)));
 }
 
 #[test]
@@ -230,24 +214,13 @@ fn events_that_posthog_would_drop_are_refused_here_and_the_others_are_sent() {
 
 #[test]
 fn scores_that_belong_nowhere_are_skipped_without_a_request() {
-    let line = r#"{"type":"score","score":{"scoreId":"s","timestamp":"2026-03-04T05:06:10.146Z","scorerId":"x","score":1}}"#;
-    let (result, requests) = answered(Ok(status(200)), || {
-        exporter(&json!({})).send_scores(&batches(line).scores)
-    });
-    assert!(requests.is_empty());
-    let SendOutcome::PerItem(fates) = result.outcome else {
-        panic!("one fate an item")
-    };
-    assert!(matches!(fates[0], ItemResult::Skipped(_)));
+    check_score_of_nothing(&exporter(&json!({})));
 }
 
 #[test]
 fn no_connection_keeps_everything_and_a_missing_grant_pauses() {
     let (exporter, events) = (exporter(&json!({})), recorded_ended());
-    let unreachable = Err(HttpError::Unreachable("connection refused".to_owned()));
-    let (result, _) = answered(unreachable, || exporter.send_feedback(&events.feedback));
-    assert_eq!(outcome(&result), "retry");
-    let denied = Err(HttpError::Denied("no grant".to_owned()));
-    let (result, _) = answered(denied, || exporter.send_spans(&events.spans));
-    assert_eq!(outcome(&result), "unauthorized");
+    check_unsent(&[&|| exporter.send_spans(&events.spans), &|| {
+        exporter.send_feedback(&events.feedback)
+    }]);
 }

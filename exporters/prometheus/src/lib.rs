@@ -16,7 +16,7 @@ use mastra_exporter_sdk::{
     Acknowledgement, Description, Exporter, Metrics, Page, PageRequest, PageResponse,
 };
 use mastra_metrics::aggregator::Due;
-use mastra_metrics::{Aggregator, delivery};
+use mastra_metrics::{Aggregator, Delivery};
 
 use crate::config::{Config, RemoteWrite};
 use crate::mapping::text::{Format, page};
@@ -37,7 +37,7 @@ struct Seen {
 #[derive(Debug)]
 pub struct Prometheus {
     config: Config,
-    metrics: RefCell<Aggregator>,
+    metrics: RefCell<Delivery>,
     seen: RefCell<Seen>,
     /// The version that the receiver knows.
     version: Cell<Version>,
@@ -56,7 +56,7 @@ impl Exporter for Prometheus {
         let config = settings.check()?;
         let version = config.remote_write.as_ref().map(|remote| remote.version);
         Ok(Self {
-            metrics: RefCell::new(Aggregator::new(config.metrics.clone())),
+            metrics: RefCell::new(Delivery::new(config.metrics.clone())),
             seen: RefCell::new(Seen {
                 tokens: Vec::new(),
                 at: now(),
@@ -69,23 +69,24 @@ impl Exporter for Prometheus {
 
     fn flush(&self) -> Vec<Acknowledgement> {
         match &self.config.remote_write {
-            Some(remote) => self.write(remote),
+            Some(remote) => {
+                let mut metrics = self.metrics.borrow_mut();
+                metrics.flush(now(), |points| self.write(remote, points))
+            }
             None => self.acknowledge_seen(now()),
         }
     }
 }
 
 impl Prometheus {
-    fn write(&self, remote: &RemoteWrite) -> Vec<Acknowledgement> {
-        let mut metrics = self.metrics.borrow_mut();
-        delivery::flush(&mut metrics, now(), |batch| {
-            let families = mapping::families(batch);
-            let (result, version) = request::write(remote, &families, self.version.get());
-            if request::is_delivered(&result) {
-                self.version.set(version);
-            }
-            result
-        })
+    /// Sends aggregated points.
+    fn write(&self, remote: &RemoteWrite, points: &MetricBatch) -> SendResult {
+        let families = mapping::families(points);
+        let (result, version) = request::write(remote, &families, self.version.get());
+        if request::is_delivered(&result) {
+            self.version.set(version);
+        }
+        result
     }
 
     /// What was on a page is delivered. When nobody looks, the totals are all there is: the host need not hold it for
@@ -95,9 +96,10 @@ impl Prometheus {
         let max_unseen = u64::try_from(config::MAX_UNSEEN.as_nanos()).unwrap_or(u64::MAX);
         let is_old = now.saturating_sub(seen.at) >= max_unseen;
         if is_old || seen.unseen >= config::MAX_UNSEEN_ITEMS {
-            let mut metrics = self.metrics.borrow_mut();
-            let present = metrics.present(now);
-            seen.tokens.extend(metrics.settle(&present));
+            let series = &mut self.metrics.borrow_mut().series;
+            let present = series.present(now);
+            let settled = series.settle(&present, &ItemResult::Delivered);
+            seen.tokens.extend(settled);
             seen.unseen = 0;
         }
         let tokens = std::mem::take(&mut seen.tokens);
@@ -111,8 +113,8 @@ impl Prometheus {
         }]
     }
 
-    fn batch(metrics: &Aggregator, present: &[Due]) -> MetricBatch {
-        let (resources, scopes) = metrics.origins();
+    fn batch(series: &Aggregator, present: &[Due]) -> MetricBatch {
+        let (resources, scopes) = series.origins();
         MetricBatch {
             metrics: present.iter().map(|due| due.metric.clone()).collect(),
             tokens: Vec::new(),
@@ -124,8 +126,12 @@ impl Prometheus {
 
 impl Metrics for Prometheus {
     fn send_metrics(&self, batch: &MetricBatch) -> SendResult {
-        self.seen.borrow_mut().unseen += batch.metrics.len();
-        SendResult::each(self.metrics.borrow_mut().take(batch, now()))
+        let mut metrics = self.metrics.borrow_mut();
+        let Some(remote) = &self.config.remote_write else {
+            self.seen.borrow_mut().unseen += batch.metrics.len();
+            return SendResult::each(metrics.series.take(batch, now()));
+        };
+        metrics.take(batch, now(), |points| self.write(remote, points))
     }
 }
 
@@ -139,13 +145,14 @@ impl Page for Prometheus {
             };
         }
         let now = now();
-        let mut metrics = self.metrics.borrow_mut();
-        let present = metrics.present(now);
+        let series = &mut self.metrics.borrow_mut().series;
+        let present = series.present(now);
         let format = Format::accepted(request.accept.as_deref());
-        let text = page(&mapping::families(&Self::batch(&metrics, &present)), format);
+        let text = page(&mapping::families(&Self::batch(series, &present)), format);
         if self.config.remote_write.is_none() {
             let mut seen = self.seen.borrow_mut();
-            seen.tokens.extend(metrics.settle(&present));
+            seen.tokens
+                .extend(series.settle(&present, &ItemResult::Delivered));
             seen.at = now;
             seen.unseen = 0;
         }

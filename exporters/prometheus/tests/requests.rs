@@ -282,6 +282,11 @@ fn an_older_receiver_gets_version_one_from_then_on() {
 }
 
 #[test]
+fn a_key_that_is_refused_at_a_flush_pauses() {
+    kit::exporter::check_refused_flush(&written("1.0"), &recorded().metrics);
+}
+
+#[test]
 fn every_reply_has_its_outcome() {
     let events = recorded();
     for (code, is_told) in [
@@ -290,7 +295,6 @@ fn every_reply_has_its_outcome() {
         (400, Some(false)),
         (404, Some(false)),
         (422, Some(false)),
-        (401, None),
         (429, None),
         (500, None),
         (503, None),

@@ -1,5 +1,32 @@
 //! How feedback reads, for backends that know thumbs, labels and remarks as different things. Pure; used by mappings, so
 //! that a thumb is a thumb everywhere.
+//!
+//! ```
+//! use mastra_exporter_sdk::feedback::{is_label, thumb};
+//! use mastra_exporter_sdk::records::{FeedbackItem, FeedbackValue};
+//! # use mastra_exporter_sdk::test_support::batches;
+//!
+//! /// What this backend calls it.
+//! fn kind(item: &FeedbackItem) -> &'static str {
+//!     match (thumb(item), &item.value) {
+//!         (Some(true), _) => "like",
+//!         (Some(false), _) => "dislike",
+//!         (None, FeedbackValue::Text(text)) if is_label(text) => "category",
+//!         (None, FeedbackValue::Text(_)) => "remark",
+//!         (None, FeedbackValue::Number(_)) => "rating",
+//!     }
+//! }
+//!
+//! # let read = |kind: &str, value: &str| {
+//! #     let event = r#"{"type":"feedback","feedback":{"feedbackId":"f","timestamp":"2023-11-14T22:13:20.000Z","feedbackType":"KIND","value":VALUE}}"#;
+//! #     batches(&event.replace("KIND", kind).replace("VALUE", value)).feedback.feedback.remove(0)
+//! # };
+//! assert_eq!(kind(&read("thumbs", "\"up\"")), "like");
+//! assert_eq!(kind(&read("thumbs", "-1")), "dislike");
+//! assert_eq!(kind(&read("reason", "\"too-long\"")), "category");
+//! assert_eq!(kind(&read("comment", "\"much too long\"")), "remark");
+//! assert_eq!(kind(&read("stars", "4")), "rating");
+//! ```
 
 use crate::json::JsonText;
 use crate::records::{FeedbackItem, FeedbackValue};

@@ -80,12 +80,12 @@ pub fn text(json: &str) -> Option<Cow<'_, str>> {
 /// Resolves the escapes of what stands between a string's quotes. Lone surrogates become U+FFFD.
 #[must_use]
 pub fn unescape(inside: &str) -> Cow<'_, str> {
-    if !inside.as_bytes().contains(&b'\\') {
+    let mut rest = inside;
+    if split_at_escape(rest).is_none() {
         return Cow::Borrowed(inside);
     }
     let mut plain = String::with_capacity(inside.len());
-    let mut rest = inside;
-    while let Some((before, after)) = rest.split_once('\\') {
+    while let Some((before, after)) = split_at_escape(rest) {
         plain.push_str(before);
         let mut characters = after.chars();
         match characters.next() {
@@ -107,6 +107,24 @@ pub fn unescape(inside: &str) -> Cow<'_, str> {
     }
     plain.push_str(rest);
     Cow::Owned(plain)
+}
+
+/// What stands before the first backslash, and after it.
+fn split_at_escape(text: &str) -> Option<(&str, &str)> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        at += plain_prefix(block);
+        match bytes.get(at) {
+            Some(b'\\') => break,
+            // A block without a mark, or a mark that is no backslash.
+            Some(byte) if *byte < b' ' || *byte == b'"' => at += 1,
+            _ => {}
+        }
+    }
+    let rest = bytes.get(at..)?;
+    let at = at + rest.iter().position(|byte| *byte == b'\\')?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// The character of `XXXX` or `XXXX\uXXXX`, and what follows.

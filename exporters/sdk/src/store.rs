@@ -1,5 +1,42 @@
 //! The host's local store: a table for each signal, whose rows `mastra-host show` reads. Off wasm, [`testing`] takes the
 //! rows.
+//!
+//! ```
+//! use mastra_exporter_sdk::json::JsonText;
+//! use mastra_exporter_sdk::outcome::{ItemResult, SendResult};
+//! use mastra_exporter_sdk::records::{LogBatch, Signal};
+//! use mastra_exporter_sdk::store::{Row, testing::with_store, upsert};
+//! # use mastra_exporter_sdk::test_support::batches;
+//!
+//! /// Keeps each log as a row; what cannot be written now comes again.
+//! fn send_logs(batch: &LogBatch) -> SendResult {
+//!     let rows: Vec<Row> = batch.logs.iter().map(|log| {
+//!         let mut content = JsonText::default();
+//!         let mut object = content.object();
+//!         object.string("message", &log.message);
+//!         object.end();
+//!         Row {
+//!             id: log.log_id.clone(),
+//!             time: log.time,
+//!             trace_id: log.trace_id.clone(),
+//!             rank: 0,
+//!             content: content.into_string(),
+//!         }
+//!     }).collect();
+//!     match upsert(Signal::Logs, &rows) {
+//!         Ok(()) => SendResult::all(ItemResult::Delivered),
+//!         Err(reason) => SendResult::all(ItemResult::Retry(reason)),
+//!     }
+//! }
+//!
+//! # let event = r#"{"type":"log","log":{"logId":"l","timestamp":"2023-11-14T22:13:20.000Z","level":"info","message":"hi"}}"#;
+//! # let batch = batches(event).logs;
+//! let (result, written) = with_store(None, || send_logs(&batch));
+//! assert_eq!(result, SendResult::all(ItemResult::Delivered));
+//! assert_eq!(written[0].1.content, r#"{"message":"hi"}"#);
+//! let (result, _) = with_store(Some("the disk is full"), || send_logs(&batch));
+//! assert_eq!(result, SendResult::all(ItemResult::Retry("the disk is full".to_owned())));
+//! ```
 
 pub use crate::bindings::base::mastra::observability::store::Row;
 use crate::records::Signal;

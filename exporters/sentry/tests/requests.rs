@@ -6,11 +6,11 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use kit::exporter::{Golden, answered, configured, lines, recorded_ended};
+use kit::exporter::{Golden, answered, configured, judged_by, lines, recorded_ended};
 use std::time::Duration;
 
 use mastra_exporter_sdk::http::testing::{status, with_backend};
-use mastra_exporter_sdk::http::{Compression, HttpError, Response};
+use mastra_exporter_sdk::http::{Compression, HttpError, Request, Response};
 use mastra_exporter_sdk::test_support::requests::{fate_words, header, outcome_word};
 use mastra_exporter_sdk::{Feedback, Logs, Metrics, Traces};
 use sentry_exporter::Sentry;
@@ -31,6 +31,28 @@ fn recorded_events_give_exactly_these_requests() {
     golden.check("logs.json", || exporter.send_logs(&events.logs));
     golden.check("metrics.json", || exporter.send_metrics(&events.metrics));
     golden.check("feedback.json", || exporter.send_feedback(&events.feedback));
+}
+
+#[test]
+fn a_strict_sentry_takes_every_request() {
+    let (events, fake) = (recorded_ended(), kit::backend::sentry::Sentry::default());
+    let exporter: Sentry = configured(
+        json!({"dsn": fake.dsn("http://sentry.test"), "environment": "test"}),
+        &json!({}),
+    );
+    let take = move |request: &Request| Ok(judged_by(&fake, request, "", &[]));
+    let (results, _) = with_backend(take, || {
+        [
+            exporter.send_spans(&events.spans),
+            exporter.send_logs(&events.logs),
+            exporter.send_metrics(&events.metrics),
+            exporter.send_feedback(&events.feedback),
+        ]
+    });
+    for result in results {
+        let words = fate_words(&result, 1);
+        assert!(words.iter().all(|word| *word == "delivered"), "{result:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use kit::exporter::{Golden, answered, configured, recorded, recorded_text};
+use kit::backend::webhook::{EVENTS, Webhook as Fake};
+use kit::exporter::{Golden, answered, configured, judged_by, recorded, recorded_text};
 use std::time::Duration;
 
 use mastra_exporter_sdk::http::testing::status;
@@ -70,6 +71,19 @@ fn recorded_events_give_exactly_these_requests() {
         requests.extend(answered(Ok(status(200)), send).1);
     }
     Golden::of(env!("CARGO_MANIFEST_DIR"), 200).check_requests("requests.json", &requests);
+}
+
+#[test]
+fn a_strict_receiver_takes_every_request() {
+    let events = recorded();
+    let url = format!("https://hook.test{EVENTS}");
+    for format in ["json", "ndjson"] {
+        let settings = json!({"url": url, "authorization": "{secret:1}", "format": format});
+        let exporter = exporter(&settings);
+        for request in all(&exporter, &events) {
+            judged_by(&Fake::default(), &request, "Bearer hook-token", &[]);
+        }
+    }
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::plugin::{HttpCapability, HttpFuture};
 pub(super) enum Answer {
     /// All is well.
     Good,
+    /// All is well with the first write; the others get no answer.
+    GoodOnce,
     /// This.
     Reply(WireResponse),
     /// Nothing comes back, for a reason that the client sees.
@@ -33,6 +35,8 @@ pub(super) struct Script {
 struct Scene {
     answer: Answer,
     seen: Vec<WireRequest>,
+    /// Writes since the answer was told.
+    writes: usize,
 }
 
 impl Script {
@@ -42,13 +46,16 @@ impl Script {
             scene: Mutex::new(Scene {
                 answer: Answer::Good,
                 seen: Vec::new(),
+                writes: 0,
             }),
         }
     }
 
     /// From now on.
     pub(super) fn play(&self, answer: Answer) {
-        self.lock().answer = answer;
+        let mut scene = self.lock();
+        scene.answer = answer;
+        scene.writes = 0;
     }
 
     /// What came since the last time.
@@ -69,13 +76,17 @@ impl Backend for Script {
     fn answer(&self, request: WireRequest) -> BackendFuture<'_> {
         Box::pin(async move {
             let good = self.good(&request);
-            let answer = {
+            let (answer, writes) = {
                 let mut scene = self.lock();
+                scene.writes += usize::from(request.verb != "GET");
                 scene.seen.push(request);
-                scene.answer.clone()
+                (scene.answer.clone(), scene.writes)
             };
             match answer {
-                Answer::Good => Ok(good),
+                Answer::GoodOnce if writes > 1 => {
+                    Err(HttpError::Interrupted("connection reset".to_owned()))
+                }
+                Answer::Good | Answer::GoodOnce => Ok(good),
                 Answer::Reply(reply) => Ok(reply),
                 Answer::Fails(error) => Err(error),
                 Answer::Silent => std::future::pending().await,

@@ -41,7 +41,10 @@ async fn again(component: &Component) -> Judgement {
 fn described(description: &Description) -> Judgement {
     let without = description.settings.iter();
     let without: Vec<&str> = without
-        .filter(|setting| setting.description.is_none())
+        .filter(|setting| {
+            let text = setting.description.as_deref();
+            text.is_none_or(|text| text.trim().is_empty())
+        })
         .map(|setting| setting.name.as_str())
         .collect();
     if without.is_empty() {

@@ -52,7 +52,7 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum TestError {
     /// A signal was asked for that the component does not export.
-    #[error("the component does not export `{missing}`; it exports {exported}")]
+    #[error("the component does not export `{missing}`; it exports {}", listed(*exported))]
     NotExported {
         /// Asked for.
         missing: Signal,
@@ -71,6 +71,11 @@ pub enum TestError {
     /// The kit's own surroundings.
     #[error("cannot prepare the test: {0}")]
     Surroundings(String),
+}
+
+fn listed(signals: SignalSet) -> String {
+    let names: Vec<&str> = signals.iter().map(Signal::name).collect();
+    names.join(", ")
 }
 
 /// Tests a component.

@@ -9,6 +9,7 @@ use super::requests::Watch;
 use super::scorecard::{Group, Judgement, Scorecard};
 use super::sight::{self, Secrets};
 use super::subject::{Delivery, Subject};
+use crate::plugin::outcome::ItemResult;
 
 pub(super) async fn check(
     subject: &Subject,
@@ -42,7 +43,8 @@ async fn twice(
         Err(judgement) => return judgement,
     };
     let mut sights = Vec::new();
-    for _ in 0..2 {
+    // What an instance asks for once (a project's id, say) it has after the first time.
+    for _ in 0..3 {
         let delivery = live.deliver(plain.signal, &plain.events).await;
         watch.look(subject, plain.signal, &delivery);
         if let Err(error) = &delivery.answer {
@@ -50,7 +52,7 @@ async fn twice(
         }
         sights.push(sight::of_delivery(&delivery, &secrets));
     }
-    let [first, second] = sights.as_slice() else {
+    let [_, first, second] = sights.as_slice() else {
         return Judgement::pass("nothing was sent");
     };
     compare(first, second, is_idempotent)
@@ -103,18 +105,32 @@ async fn writes(subject: &Subject, plain: &Plain, watch: &mut Watch) -> Judgemen
         Ok(live) => live,
         Err(judgement) => return judgement,
     };
+    // What an instance asks for once (a project's id, say) it has after the first time.
+    live.deliver(plain.signal, &plain.events).await;
     let delivery = live.deliver(plain.signal, &plain.events).await;
     watch.look(subject, plain.signal, &delivery);
-    match written(&delivery) {
-        0 | 1 => Judgement::pass("at most one"),
-        // Nothing is doubled as long as each item is in one of them and has a fate of its own.
-        count => Judgement::warn(
-            format!(
-                "{count} write requests: when one has no answer, that counts for all that is to be retried"
-            ),
-            "make one write a call, or list the signal in `idempotent` if the backend knows repeats",
-        ),
+    let count = written(&delivery);
+    if count < 2 {
+        return Judgement::pass("at most one");
     }
+    // Nothing is doubled as long as each item is in one of them and has a fate of its own.
+    subject.script.play(Answer::GoodOnce);
+    let delivery = live.deliver(plain.signal, &plain.events).await;
+    subject.script.play(Answer::Good);
+    if let Ok(answered) = &delivery.answer
+        && answered.has(|fate| *fate == ItemResult::Delivered)
+        && answered.has(|fate| matches!(fate, ItemResult::Retry(_)))
+    {
+        return Judgement::pass(format!(
+            "{count} write requests; when one has no answer, what the others carried stays delivered"
+        ));
+    }
+    Judgement::warn(
+        format!(
+            "{count} write requests: when one has no answer, that counts for all that is to be retried"
+        ),
+        "make one write a call, tell the items of each apart, or list the signal in `idempotent` if the backend knows repeats",
+    )
 }
 
 fn written(delivery: &Delivery) -> usize {

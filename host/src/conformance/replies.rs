@@ -44,7 +44,12 @@ pub(super) async fn check(
         subject.script.play(Answer::Good);
         live.deliver(plain.signal, &plain.events).await;
         subject.script.play(case.answer.clone());
-        let delivery = live.deliver(plain.signal, &plain.events).await;
+        let mut delivery = live.deliver(plain.signal, &plain.events).await;
+        let is_refused = matches!(case.wants, Wants::Unauthorized | Wants::Forbidden);
+        if is_refused && delivery.is_retried_by_a_flush() {
+            // A flush has no word for refused credentials: the next `send` is to say it.
+            delivery = live.deliver(plain.signal, &plain.events).await;
+        }
         subject.script.play(Answer::Good);
         watch.look(subject, plain.signal, &delivery);
         let judgement = judge(&case, &delivery, plain);
@@ -251,8 +256,6 @@ impl Reading {
                 "the same batch would be sent for ever",
                 "answer `too-large`: the host halves the batch",
             ),
-            // A flush has no word for it.
-            Wants::Unauthorized | Wants::Forbidden if answer.was_held && self.retries => pass,
             Wants::Unauthorized | Wants::Forbidden => self.judge_credentials(wants, &said),
             Wants::Retry | Wants::LikelyRetry => self.judge_retry(wants, &said),
             Wants::RetryAfter(wait) => self.judge_wait(wait, answer, &said),

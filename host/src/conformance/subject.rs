@@ -75,6 +75,14 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
+    /// Whether a flush gave something back.
+    pub(super) fn is_retried_by_a_flush(&self) -> bool {
+        let is_retried = |fate: &ItemResult| matches!(fate, ItemResult::Retry(_));
+        self.answer
+            .as_ref()
+            .is_ok_and(|answered| answered.was_held && answered.has(is_retried))
+    }
+
     /// Whether anything left the component, by whatever way.
     pub(super) fn has_left(&self) -> bool {
         !(self.requests.is_empty() && self.lines.is_empty() && self.rows.is_empty())
@@ -92,6 +100,13 @@ pub(super) struct Answered {
     pub(super) was_held: bool,
     /// Whether the flush named tokens that were not held.
     pub(super) has_foreign_tokens: bool,
+}
+
+impl Answered {
+    /// Whether an item has such a fate.
+    pub(super) fn has(&self, wanted: impl Fn(&ItemResult) -> bool) -> bool {
+        self.fates.iter().any(wanted)
+    }
 }
 
 impl Subject {

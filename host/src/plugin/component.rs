@@ -1,7 +1,9 @@
 //! Loading a component: read, compile or map, check its outside, ask it who it is. Components load independently of each
 //! other: a big one that compiles for a minute delays no other.
 
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +23,12 @@ use crate::event::signal_set::SignalSet;
 
 /// How long a compilation may be silent.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How much of a file is in memory while its digest is made.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// What tells a component from other files.
+const HEAD_BYTES: usize = 8;
 
 /// Something to tell a person who waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,19 +181,16 @@ impl Engine {
         on_progress: impl Fn(LoadProgress) + Send,
     ) -> Result<(Detected, Outside), LoadError> {
         let (engine, owned_path) = (self.clone(), path.to_owned());
-        let read = blocking(path, move || engine.read(owned_path)).await??;
+        let read = blocking(move || engine.read(&owned_path)).await??;
         let compiled = match read.cached {
             Some(compiled) => compiled,
             None => {
-                self.compile(path, read.bytes, read.digest.clone(), on_progress)
+                self.compile(read.bytes, read.digest.clone(), on_progress)
                     .await?
             }
         };
         let engine = self.clone();
-        let detected = blocking(path, move || {
-            detect::detect(&engine.inner.linker, &compiled)
-        })
-        .await??;
+        let detected = blocking(move || detect::detect(&engine.inner.linker, &compiled)).await??;
         let outside = Outside {
             signals: detected.indices.signals(),
             imports: detected.imports.clone(),
@@ -196,50 +201,48 @@ impl Engine {
         Ok((detected, outside))
     }
 
-    fn read(&self, path: PathBuf) -> Result<Read, LoadError> {
-        let bytes = std::fs::read(&path).map_err(|source| LoadError::Read {
-            path: path.clone(),
-            source,
-        })?;
-        check_header(&bytes, path)?;
-        let digest: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let cached = self
-            .inner
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.load(&self.inner.wasmtime, &digest));
-        let size_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        // What is cached is not read again; holding it would only cost memory.
-        let bytes = if cached.is_some() { Vec::new() } else { bytes };
+    fn read(&self, path: &Path) -> Result<Read, LoadError> {
+        let (head, digest, size_bytes) = digest_of_file(path).map_err(LoadError::Read)?;
+        check_header(&head)?;
+        let cached = |digest: &str| {
+            let cache = self.inner.cache.as_ref()?;
+            cache.load(&self.inner.wasmtime, digest)
+        };
+        // What is cached is not kept in memory, not for a moment.
+        if let Some(cached) = cached(&digest) {
+            return Ok(Read {
+                bytes: Vec::new(),
+                digest,
+                size_bytes,
+                cached: Some(cached),
+            });
+        }
+        // The file may have changed since: the digest is that of the bytes which will be compiled.
+        let bytes = std::fs::read(path).map_err(LoadError::Read)?;
+        let digest = hex(&Sha256::digest(&bytes));
+        check_header(&bytes)?;
         Ok(Read {
+            size_bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            cached: cached(&digest),
             bytes,
             digest,
-            size_bytes,
-            cached,
         })
     }
 
     async fn compile(
         &self,
-        path: &Path,
         bytes: Vec<u8>,
         digest: String,
         on_progress: impl Fn(LoadProgress) + Send,
     ) -> Result<wasmtime::component::Component, LoadError> {
         let size_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let begin = Instant::now();
-        let (engine, owned_path) = (self.clone(), path.to_owned());
+        let engine = self.clone();
         let work = async {
             // The semaphore is never closed; an error would only mean that nobody waits in line.
             let _turn = engine.inner.compilers.queue(bytes.len()).acquire().await;
             let engine = engine.clone();
-            blocking(path, move || {
-                engine.compile_blocking(&bytes, &digest, owned_path)
-            })
-            .await
+            blocking(move || engine.compile_blocking(&bytes, &digest)).await
         };
         tokio::pin!(work);
         let mut silence = tokio::time::interval_at(begin + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
@@ -259,10 +262,9 @@ impl Engine {
         &self,
         bytes: &[u8],
         digest: &str,
-        path: PathBuf,
     ) -> Result<wasmtime::component::Component, LoadError> {
         let engine = &self.inner.wasmtime;
-        let failed = |reason: String| LoadError::Compile { path, reason };
+        let failed = |reason: String| LoadError::Compile { reason };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads((cores - 1).max(1))
@@ -295,8 +297,32 @@ struct Read {
     cached: Option<wasmtime::component::Component>,
 }
 
-fn check_header(bytes: &[u8], path: PathBuf) -> Result<(), LoadError> {
-    let wrong = |found, fix| Err(LoadError::NotAComponent { path, found, fix });
+/// The first bytes of a file, its SHA-256 in lower-case hex, and its size.
+fn digest_of_file(path: &Path) -> io::Result<(Vec<u8>, String, u64)> {
+    let mut file = File::open(path)?;
+    let mut head = Vec::new();
+    let mut digest = Sha256::new();
+    let mut size_bytes = 0;
+    let mut buffer = vec![0; PIECE_BYTES];
+    loop {
+        let count = file.read(&mut buffer)?;
+        let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else {
+            return Ok((head, hex(&digest.finalize()), size_bytes));
+        };
+        if head.is_empty() {
+            head.extend(piece.iter().take(HEAD_BYTES));
+        }
+        digest.update(piece);
+        size_bytes += u64::try_from(count).unwrap_or_default();
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
+    let wrong = |found, fix| Err(LoadError::NotAComponent { found, fix });
     match bytes {
         [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => wrong(
@@ -304,23 +330,21 @@ fn check_header(bytes: &[u8], path: PathBuf) -> Result<(), LoadError> {
             "build for the target wasm32-wasip2, or run `wasm-tools component new` on it",
         ),
         [0, b'a', b's', b'm', ..] => wrong(
-            "of another WebAssembly version",
+            "of another version of WebAssembly",
             "rebuild it with current tools",
         ),
-        [] => wrong("empty", "build it again"),
+        [] => wrong("an empty file", "build it again"),
         _ => wrong("something else", "name the `.wasm` file of an exporter"),
     }
 }
 
 /// Runs blocking work. A panic in it, which would be the compiler's fault, concerns this component only.
 async fn blocking<T: Send + 'static>(
-    path: &Path,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, LoadError> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| LoadError::Compile {
-            path: path.to_owned(),
             reason: error.to_string(),
         })
 }

@@ -1,8 +1,7 @@
 //! Why a component is not loaded. Written for its author: each message names the export, import or field at fault, what
-//! it should be, and how to get there. `inspect` prints them as they are.
+//! it should be, and how to get there. Whoever prints one puts the file's name in front.
 
 use std::io;
-use std::path::PathBuf;
 
 use semver::Version;
 
@@ -13,28 +12,19 @@ use super::typing::TypeDifference;
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("cannot read component {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    #[error("cannot be read")]
+    Read(#[source] io::Error),
     /// The file is something else.
-    #[error("{} is {found}, not a WebAssembly component: {fix}", path.display())]
+    #[error("not a WebAssembly component but {found}: {fix}")]
     NotAComponent {
-        /// The file.
-        path: PathBuf,
         /// What it looks like.
         found: &'static str,
         /// What to do.
         fix: &'static str,
     },
     /// The file is damaged, or uses what the engine does not know.
-    #[error("cannot compile component {}: {reason}", path.display())]
+    #[error("cannot be compiled: {reason}")]
     Compile {
-        /// The file.
-        path: PathBuf,
         /// What the compiler says.
         reason: String,
     },

@@ -1,8 +1,9 @@
 //! What people and programs see of results: tables and texts for the one, JSON for the other. Pure functions from plain
-//! data to text, so that they are tested to the character; `progress` alone draws by itself.
+//! data to text, so that they are tested to the character; only `compiling` and `progress` draw by themselves.
 //!
 //! Colour and drawing only on a terminal, and never with `NO_COLOR`. Called by `commands`.
 
+pub mod compiling;
 pub mod cursors;
 pub mod inspect;
 pub mod letters;

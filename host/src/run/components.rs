@@ -19,6 +19,7 @@ use crate::conformance::{self, Options, TestError};
 use crate::plugin::{
     BIG_COMPONENT_BYTES, Component, Engine, EngineError, EngineSettings, LoadProgress,
 };
+use crate::print::compiling::{Compilations, Line};
 
 /// How long a start waits for big components: enough for those in the cache, nothing for the others.
 const BIG_PATIENCE: Duration = Duration::from_secs(1);
@@ -27,16 +28,23 @@ const BIG_PATIENCE: Duration = Duration::from_secs(1);
 pub struct Loader {
     engine: Engine,
     runtime: Handle,
+    /// Where a person watches; else what compiles is logged.
+    lines: Option<Compilations>,
     /// By digest: a file may change while what it held before runs.
     loaded: Mutex<BTreeMap<String, Arc<Component>>>,
 }
 
 impl Loader {
-    /// Sets the engine up. Machine code is kept in `cache_dir`; `None` compiles every time.
+    /// Sets the engine up. Machine code is kept in `cache_dir`; `None` compiles every time. `lines` say what compiles; what
+    /// logs to the terminal itself wants `None`.
     ///
     /// # Errors
     /// When the machine cannot run the engine.
-    pub fn new(runtime: Handle, cache_dir: Option<PathBuf>) -> Result<Self, EngineError> {
+    pub fn new(
+        runtime: Handle,
+        cache_dir: Option<PathBuf>,
+        lines: Option<Compilations>,
+    ) -> Result<Self, EngineError> {
         let engine = Engine::new(EngineSettings {
             cache_dir,
             ..EngineSettings::default()
@@ -44,6 +52,7 @@ impl Loader {
         Ok(Self {
             engine,
             runtime,
+            lines,
             loaded: Mutex::default(),
         })
     }
@@ -107,8 +116,9 @@ impl Loader {
         let mut loads = JoinSet::new();
         for file in files.iter().cloned() {
             let engine = self.engine.clone();
+            let line = self.lines.as_ref().map(|lines| lines.line(&file));
             let load = async move {
-                let result = load(&engine, &file).await;
+                let result = load(&engine, &file, line).await;
                 (file, result)
             };
             loads.spawn_on(load, &self.runtime);
@@ -177,18 +187,22 @@ impl Components for Loader {
     }
 }
 
-async fn load(engine: &Engine, file: &Path) -> Result<Arc<Component>, String> {
+async fn load(engine: &Engine, file: &Path, line: Option<Line>) -> Result<Arc<Component>, String> {
     let shown = file.display().to_string();
-    let say = move |progress| match progress {
-        LoadProgress::Compiling {
+    let say = move |progress| {
+        let LoadProgress::Compiling {
             size_bytes,
             elapsed,
-        } => {
-            let seconds = elapsed.as_secs();
-            info!(
+        } = progress;
+        let seconds = elapsed.as_secs();
+        match &line {
+            Some(line) => line.show(size_bytes, elapsed),
+            // After 1, 2, 4, 8 seconds: a log is no progress bar.
+            None if seconds.is_power_of_two() => info!(
                 component = shown,
                 size_bytes, seconds, "Compiling; the next start takes it from the cache."
-            );
+            ),
+            None => {}
         }
     };
     engine.load(file, say).await.map_err(|error| causes(&error))

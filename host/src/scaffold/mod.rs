@@ -69,20 +69,20 @@ impl Name {
     /// # Errors
     /// What is wrong and what would be right.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let is_word = |word: &str| {
-            word.starts_with(|first: char| first.is_ascii_lowercase())
-                && word
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-        };
-        if text.len() <= Self::MAX_CHARS && text.split('-').all(is_word) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(format!(
-                "use words of lower-case letters and digits joined by `-`, at most {} characters, such as `acme-board`",
-                Self::MAX_CHARS
-            ))
+        if is_kebab(text) {
+            return Ok(Self(text.to_owned()));
         }
+        let meant = likely_name(text);
+        Err(format!(
+            "use words of lower-case letters and digits, each beginning with a letter, joined by `-`, at most {} \
+             characters, such as `{}`",
+            Self::MAX_CHARS,
+            if is_kebab(&meant) {
+                &meant
+            } else {
+                "acme-board"
+            },
+        ))
     }
 
     /// `acme-board`
@@ -104,6 +104,28 @@ impl Name {
         };
         self.0.split('-').map(capital).collect()
     }
+}
+
+fn is_kebab(text: &str) -> bool {
+    let is_word = |word: &str| {
+        word.starts_with(|first: char| first.is_ascii_lowercase())
+            && word
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    };
+    text.len() <= Name::MAX_CHARS && text.split('-').all(is_word)
+}
+
+/// What a person may have meant by `Acme_Board 2`: `acme-board2`. Not always a name.
+fn likely_name(text: &str) -> String {
+    let mut name = String::new();
+    for word in text.split(|c: char| !c.is_ascii_alphanumeric()) {
+        if !name.is_empty() && word.starts_with(|first: char| first.is_ascii_alphabetic()) {
+            name.push('-');
+        }
+        name.push_str(&word.to_ascii_lowercase());
+    }
+    name
 }
 
 /// What is to be made.

@@ -35,6 +35,18 @@ fn names_are_kebab_case() {
     ] {
         assert!(Name::parse(bad).is_err(), "{bad}");
     }
+    for (typed, meant) in [
+        ("Acme", "`acme`"),
+        ("acme_board", "`acme-board`"),
+        ("Acme Board 2", "`acme-board2`"),
+        ("a-9", "`a9`"),
+        ("../a", "`a`"),
+        ("9", "`acme-board`"),
+        (&long, "`acme-board`"),
+    ] {
+        let refusal = Name::parse(typed).unwrap_err();
+        assert!(refusal.ends_with(meant), "{typed}: {refusal}");
+    }
     let name = Name::parse("acme-board").unwrap();
     assert_eq!(
         (name.snake(), name.pascal()),
@@ -76,6 +88,20 @@ fn exactly_the_chosen_signals_are_in_it() {
     let go = project(Language::Go, &[Signal::Logs]);
     assert!(go.contains_key("exports/export_mastra_observability_logs/send.go"));
     assert!(!go.contains_key("exports/export_mastra_observability_traces/send.go"));
+}
+
+#[test]
+fn a_name_of_the_sdk_is_no_trouble() {
+    for name in ["traces", "exporter", "settings", "self"] {
+        let project = Project {
+            name: Name::parse(name).unwrap(),
+            language: Language::Rust,
+            signals: vec![Signal::Traces],
+        };
+        let files = project.files().unwrap();
+        let own = format!("impl Traces for {}Exporter {{", project.name.pascal());
+        assert!(text(&files, "src/lib.rs").contains(&own), "{name}");
+    }
 }
 
 #[test]

@@ -11,9 +11,11 @@ use std::path::Path;
 use anyhow::Context as _;
 use kit::accounts::Accounts;
 use kit::backend::langfuse::Langfuse;
+use kit::client::Outgoing;
 use kit::fixtures::{ndjson, span};
-use kit::host::{Finished, HostCommand};
+use kit::host::{DEADLINE, Finished, HostCommand, RunningHost};
 use kit::{components, paths};
+use serde_json::Value;
 
 /// Name of the setting of `json` that says where its lines go.
 pub const JSON_TARGET: &str = "output";
@@ -164,6 +166,27 @@ pub fn accounts(finished: &Finished) -> anyhow::Result<Accounts> {
     let accounts = Accounts::read(&finished.stdout).with_context(|| finished.stderr.clone())?;
     accounts.assert_conserved()?;
     Ok(accounts)
+}
+
+/// Asks for `/readyz` until status and page are as wanted.
+///
+/// # Errors
+/// When it is not within [`DEADLINE`].
+pub async fn ready_page(
+    host: &RunningHost,
+    wanted: impl Fn(u16, &Value) -> bool,
+) -> anyhow::Result<(u16, Value)> {
+    let asked = tokio::time::timeout(DEADLINE, async {
+        loop {
+            let reply = host.send(Outgoing::get("/readyz")).await?;
+            let page = reply.json()?;
+            if wanted(reply.status, &page) {
+                return Ok((reply.status, page));
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    asked.await?
 }
 
 /// The lines of a file that json wrote; none when there is no file.

@@ -14,8 +14,9 @@ use kit::backend::sentry::Sentry;
 use kit::backend::webhook::{self, Webhook};
 use kit::backend::{Backend, Fake};
 use kit::components;
+use kit::host::Finished;
 
-use crate::Config;
+use crate::{Config, run_with_input};
 
 /// An exporter and the backend that it sends to.
 #[derive(Clone, Copy)]
@@ -95,7 +96,7 @@ pub const VENDORS: [Vendor; 13] = [
     },
     Vendor {
         name: "grafana-cloud",
-        signals: &["logs", "metrics", "traces"],
+        signals: ALL,
         fake: || Box::new(Collector::grafana_cloud()),
         settings: |url| {
             format!("instance_id: \"123456\", token: glc_test, endpoint: \"{url}/otlp\"")
@@ -172,3 +173,43 @@ pub const VENDORS: [Vendor; 13] = [
         },
     },
 ];
+
+/// One host with these exporters, a fake each.
+pub struct Setting {
+    /// Each with what it sends to.
+    pub vendors: Vec<(Vendor, Backend)>,
+}
+
+impl Setting {
+    /// Starts the fakes.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn of(vendors: &[Vendor]) -> anyhow::Result<Self> {
+        let mut started = Vec::new();
+        for vendor in vendors {
+            started.push((*vendor, vendor.start().await?));
+        }
+        Ok(Self { vendors: started })
+    }
+
+    /// All exporters, each with this line.
+    ///
+    /// # Errors
+    /// When a component does not build.
+    pub fn config(&self, line: &str) -> anyhow::Result<Config> {
+        let mut all = self.vendors.iter();
+        all.try_fold(Config::new(), |config, (vendor, backend)| {
+            Ok(vendor.add(config, backend)?.with(line))
+        })
+    }
+
+    /// Delivers these events; the report comes after ten seconds where something is left.
+    ///
+    /// # Errors
+    /// When the host does not start or end.
+    pub async fn deliver(&self, events: String, line: &str) -> anyhow::Result<Finished> {
+        let command = run_with_input(&self.config(line)?, events)?;
+        command.args(["--timeout", "10s"]).finish().await
+    }
+}

@@ -260,3 +260,29 @@ fn no_test_is_ignored_or_sleeps() -> anyhow::Result<()> {
     assert_none(&found, "tests run, and wait for events");
     Ok(())
 }
+
+#[test]
+fn every_room_of_the_sdk_opens_with_an_example() -> anyhow::Result<()> {
+    let sources = below("exporters/sdk/src")?;
+    let (root, rooms): (Vec<_>, Vec<_>) = sources
+        .iter()
+        .partition(|source| source.path == "exporters/sdk/src/lib.rs");
+    let is_public = |source: &Source| {
+        let name = source.path.strip_prefix("exporters/sdk/src/");
+        let name = name.and_then(|name| name.strip_suffix(".rs"));
+        name.is_some_and(|name| {
+            root.iter()
+                .any(|root| root.text.contains(&format!("\npub mod {name};\n")))
+        })
+    };
+    let public: Vec<_> = rooms.into_iter().filter(|room| is_public(room)).collect();
+    assert!(public.len() >= 15, "{} public rooms", public.len());
+    // The doc tests run them.
+    let without: Vec<String> = public
+        .iter()
+        .filter(|room| !room.text.contains("\n//! ```\n"))
+        .map(|room| room.path.clone())
+        .collect();
+    assert_none(&without, "a room of the SDK has no example");
+    Ok(())
+}

@@ -49,11 +49,23 @@ fn ended(card: &Value, result: &str) -> Vec<String> {
         .collect()
 }
 
+/// Warnings of ours that are meant so: OTLP and remote write say that 408 and 500 are final, and the platform's clients
+/// name the time of sending.
+fn unexpected(card: &Value) -> Vec<String> {
+    let mut warned = ended(card, "warned");
+    warned.retain(|warning| {
+        let is_final = warning.contains(" 408: ") || warning.contains(" 500: ");
+        !(is_final || warning.contains(".createdAt"))
+    });
+    warned
+}
+
 #[tokio::test]
 async fn every_exporter_of_ours_passes() -> anyhow::Result<()> {
     for name in exporters() {
         let (finished, card) = tested(&components::exporter(&name)?, &[]).await?;
         assert_eq!(ended(&card, "failed"), [""; 0], "{name}");
+        assert_eq!(unexpected(&card), [""; 0], "{name}");
         finished.expect_code(0)?;
         assert_eq!(card["result"], "passed", "{name}");
         assert_eq!(card["component"]["name"], name.as_str());
@@ -70,7 +82,24 @@ async fn remote_write_passes_too() -> anyhow::Result<()> {
     let url = "remote_write_url=https://remote.example/api/v1/write";
     let (finished, card) = tested(&prometheus, &["--set", url]).await?;
     assert_eq!(ended(&card, "failed"), [""; 0]);
+    assert_eq!(unexpected(&card), [""; 0]);
     finished.expect_code(0)?;
+    Ok(())
+}
+
+/// `keeper` gives back what a flush could not deliver, whatever the reason, and holds what comes again.
+#[tokio::test]
+async fn a_component_that_never_says_that_its_key_is_refused_is_warned() -> anyhow::Result<()> {
+    let keeper = components::package("keeper-guest", "keeper")?;
+    let endpoint = "endpoint=https://keeper.example/names";
+    let (_, card) = tested(&keeper, &["--set", endpoint]).await?;
+    let warned = ended(&card, "warned");
+    for status in ["401", "403"] {
+        let is_told = |warning: &String| {
+            warning.contains(&format!(" {status}: ")) && warning.contains("nobody is told")
+        };
+        assert!(warned.iter().any(is_told), "{status}: {warned:?}");
+    }
     Ok(())
 }
 
@@ -92,7 +121,7 @@ async fn only_the_signals_that_were_asked_for_are_tried() -> anyhow::Result<()> 
         said["error"]
             .as_str()
             .unwrap()
-            .contains("does not export `metrics`"),
+            .ends_with("does not export `metrics`; it exports traces, logs, scores, feedback"),
         "{said}"
     );
     Ok(())
@@ -156,6 +185,111 @@ async fn a_component_that_sends_nothing_does_not_pass() -> anyhow::Result<()> {
             failed.iter().any(|found| found.starts_with(wanted)),
             "{wanted}: {failed:#?}"
         );
+    }
+    Ok(())
+}
+
+/// What `careless` does when it is told to, and what is said of it.
+const FAULTS: [(&str, &str, &str); 15] = [
+    ("configured once", "failed", "lifecycle  configured twice: "),
+    (
+        "first settings",
+        "warned",
+        "lifecycle  configured with another host: ",
+    ),
+    (
+        "reports what it does not hold",
+        "failed",
+        "lifecycle  flushed when nothing is held: ",
+    ),
+    (
+        "shut down once",
+        "failed",
+        "lifecycle  shut down twice: the second time: ",
+    ),
+    (
+        "ASCII only",
+        "failed",
+        "events traces unicode: component trapped",
+    ),
+    (
+        "too many results",
+        "failed",
+        "events traces unicode: component broke the contract",
+    ),
+    ("no JSON", "failed", "events traces plain: the body for "),
+    (
+        "always delivered",
+        "failed",
+        "replies scores 500: answered `delivered`",
+    ),
+    (
+        "no wait",
+        "failed",
+        "replies traces 429 with retry-after in seconds: ",
+    ),
+    (
+        "new ids",
+        "failed",
+        "repeats traces same events twice: ids differ at ",
+    ),
+    (
+        "two writes",
+        "warned",
+        "repeats scores one write a call: 2 write requests",
+    ),
+    ("no such verb", "failed", "requests  well formed: "),
+    (
+        "encoded secret",
+        "failed",
+        "requests  placeholders: a placeholder was left ",
+    ),
+    (
+        "secret in a reason",
+        "warned",
+        "requests  placeholders: a reason shows ",
+    ),
+    (
+        "keeps its token",
+        "warned",
+        "requests  secrets are used: never sent: token",
+    ),
+];
+
+#[tokio::test]
+async fn each_fault_is_found_by_its_check_and_by_no_other() -> anyhow::Result<()> {
+    let careless = components::package("careless-guest", "careless")?;
+    let (finished, card) = tested(&careless, &[]).await?;
+    finished.expect_code(0)?;
+    assert_eq!(ended(&card, "failed"), [""; 0]);
+    // What it always does, since nothing keeps it from that.
+    let always = ended(&card, "warned");
+    for (found, wanted) in always.iter().zip([
+        "describe  settings are described: no `description`: endpoint, token, second_token, fault",
+        "describe  secrets are marked: not marked: second_token",
+        "describe  limits: 1 items",
+        "lifecycle  configured with nothing: ",
+        "lifecycle  configured with other types: ",
+    ]) {
+        assert!(found.starts_with(wanted), "{wanted}: {always:#?}");
+    }
+    assert_eq!(always.len(), 5, "{always:#?}");
+    for (fault, result, wanted) in FAULTS {
+        let (finished, card) = tested(&careless, &["--set", &format!("fault={fault}")]).await?;
+        let found = ended(&card, result);
+        assert!(
+            found.iter().any(|found| found.starts_with(wanted)),
+            "{fault}: {found:#?}"
+        );
+        let is_passed = result == "warned";
+        finished.expect_code(if is_passed { 0 } else { 1 })?;
+        let group = wanted.split(' ').next().unwrap();
+        let failed = ended(&card, "failed");
+        let elsewhere: Vec<_> = failed
+            .iter()
+            .filter(|one| !one.starts_with(group))
+            .collect();
+        assert_eq!(elsewhere, [""; 0], "{fault}");
     }
     Ok(())
 }

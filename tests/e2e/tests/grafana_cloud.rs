@@ -1,4 +1,5 @@
-//! Recorded agent events reach the gateway of Grafana Cloud: spans, logs and running totals, and every one is counted once.
+//! Recorded agent events reach the gateway of Grafana Cloud: spans, running totals, and logs, scores and feedback as log
+//! records; every one is counted once.
 
 use e2e::{Config, accounts, recorded_events, run_with_input};
 use kit::accounts::Account;
@@ -8,7 +9,7 @@ use kit::components;
 use kit::host::HostCommand;
 
 #[tokio::test]
-async fn three_signals_arrive_and_are_counted_exactly() -> anyhow::Result<()> {
+async fn five_signals_arrive_and_are_counted_exactly() -> anyhow::Result<()> {
     let backend = Backend::start(Collector::grafana_cloud()).await?;
     let settings = format!(
         "instance_id: \"123456\", token: glc_test, endpoint: \"{}/otlp\"",
@@ -21,20 +22,16 @@ async fn three_signals_arrive_and_are_counted_exactly() -> anyhow::Result<()> {
         .await?;
     finished.expect_code(0)?;
     let accounts = accounts(&finished)?;
-    assert_eq!(
-        accounts.signals("grafana-cloud"),
-        ["logs", "metrics", "traces"],
-        "Grafana has no scores and feedback"
-    );
     assert_eq!(accounts.of("grafana-cloud", "traces")?.delivered, 28);
-    assert_eq!(accounts.of("grafana-cloud", "logs")?, Account::delivered(6));
-    assert_eq!(
-        accounts.of("grafana-cloud", "metrics")?,
-        Account::delivered(25)
-    );
+    for (signal, count) in [("logs", 6), ("metrics", 25), ("scores", 4), ("feedback", 3)] {
+        assert_eq!(
+            accounts.of("grafana-cloud", signal)?,
+            Account::delivered(count)
+        );
+    }
     assert_eq!(
         (backend.stored(SPAN).len(), backend.stored(LOG).len()),
-        (28, 6)
+        (28, 6 + 4 + 3)
     );
     assert!(!backend.stored(METRIC).is_empty());
     Ok(())

@@ -57,8 +57,14 @@ fn what_cannot_be_is_refused_with_the_mend() -> anyhow::Result<()> {
     std::fs::write(folder.path().join("taken/mine"), "")?;
     for (arguments, word) in [
         (["taken", "--lang", "c"].as_slice(), "exists already"),
-        (&["Acme_Board", "--lang", "c"], "joined by `-`"),
+        (&["Acme_Board", "--lang", "c"], "`acme-board`"),
+        (&["board-2", "--lang", "c"], "`board2`"),
+        (&["board"], "--lang <rust|js|python|go|c>"),
         (&["board", "--lang", "cobol"], "python"),
+        (
+            &["board", "--lang", "c", "--signals", "traces,log"],
+            "did you mean `logs`?",
+        ),
         (
             &["board", "--lang", "c", "--signals", "spans"],
             "traces, logs, metrics, scores, feedback",
@@ -91,27 +97,30 @@ fn make_names_the_missing_tool_and_how_to_get_it() -> anyhow::Result<()> {
         .args(["-c", "command -v make"])
         .output()?;
     let make = String::from_utf8(make.stdout)?;
-    for (language, mend) in [
-        ("c", "apt-get install clang-19"),
-        ("go", "https://go.dev/dl"),
-        ("js", "https://nodejs.org"),
-        ("python", "https://www.python.org"),
-        ("rust", "https://rustup.rs"),
+    for (language, build, test) in [
+        ("c", "apt-get install clang-19", "apt-get install gcc"),
+        ("go", "https://go.dev/dl", "https://go.dev/dl"),
+        ("js", "https://nodejs.org", "https://nodejs.org"),
+        ("python", "https://www.python.org", "https://www.python.org"),
+        ("rust", "https://rustup.rs", "https://rustup.rs"),
     ] {
         let name = format!("acme-{language}");
         let written = new_in(folder.path(), &[&name, "--lang", language])?;
         assert!(written.status.success());
-        let output = Command::new(make.trim())
-            .current_dir(folder.path().join(&name))
-            .env_clear()
-            .env("PATH", &bin)
-            .output()?;
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success(), "{language}");
-        assert!(
-            stderr.contains(" is missing: ") && stderr.contains(mend),
-            "{language}: {stderr}"
-        );
+        for (goal, mend) in [(None, build), (Some("test"), test)] {
+            let output = Command::new(make.trim())
+                .args(goal)
+                .current_dir(folder.path().join(&name))
+                .env_clear()
+                .env("PATH", &bin)
+                .output()?;
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success(), "{language} {goal:?}");
+            assert!(
+                stderr.contains(" is missing: ") && stderr.contains(mend),
+                "{language} {goal:?}: {stderr}"
+            );
+        }
     }
     Ok(())
 }

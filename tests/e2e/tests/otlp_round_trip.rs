@@ -423,7 +423,7 @@ fn metrics() -> impl Strategy<Value = ExportMetricsServiceRequest> {
 /// Each point as a metric of its own, with its time. The order of a point's attributes means nothing.
 fn points_of(metric: Metric) -> Vec<(u64, Metric)> {
     macro_rules! each {
-        ($kind:ident, $data:expr) => {{
+        ($kind:ident, $data:expr $(, $shared:ident)*) => {{
             let data = $data;
             let mut points = Vec::new();
             for mut point in data.data_points.clone() {
@@ -432,7 +432,7 @@ fn points_of(metric: Metric) -> Vec<(u64, Metric)> {
                 let time = point.time_unix_nano;
                 let data = Data::$kind($kind {
                     data_points: vec![point],
-                    ..data.clone()
+                    $($shared: data.$shared,)*
                 });
                 let data = Some(data);
                 points.push((
@@ -448,9 +448,11 @@ fn points_of(metric: Metric) -> Vec<(u64, Metric)> {
     }
     match metric.data.clone().unwrap() {
         Data::Gauge(data) => each!(Gauge, data),
-        Data::Sum(data) => each!(Sum, data),
-        Data::Histogram(data) => each!(Histogram, data),
-        Data::ExponentialHistogram(data) => each!(ExponentialHistogram, data),
+        Data::Sum(data) => each!(Sum, data, aggregation_temporality, is_monotonic),
+        Data::Histogram(data) => each!(Histogram, data, aggregation_temporality),
+        Data::ExponentialHistogram(data) => {
+            each!(ExponentialHistogram, data, aggregation_temporality)
+        }
         Data::Summary(data) => each!(Summary, data),
     }
 }

@@ -2,27 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Config, run};
+use e2e::{Config, ready_page, run};
 use kit::backend::langfuse::{Langfuse, SPAN};
 use kit::backend::{Backend, Behaviour, Which};
-use kit::client::Outgoing;
 use kit::fixtures::{bench_spans, ndjson};
-use kit::host::{DEADLINE, RunningHost};
 use serde_json::Value;
-
-/// Asks until the answer has this status.
-async fn ready_page(host: &RunningHost, status: u16) -> anyhow::Result<Value> {
-    let asked = tokio::time::timeout(DEADLINE, async {
-        loop {
-            let page = host.send(Outgoing::get("/readyz")).await?;
-            if page.status == status {
-                return page.json();
-            }
-            tokio::task::yield_now().await;
-        }
-    });
-    asked.await?
-}
 
 #[tokio::test]
 async fn exporter_without_progress_makes_the_host_not_ready_until_it_has_some() -> anyhow::Result<()>
@@ -33,7 +17,7 @@ async fn exporter_without_progress_makes_the_host_not_ready_until_it_has_some() 
     backend.on(Which::all(), Behaviour::status(500));
     let sent = Instant::now();
     host.send_events(ndjson(&bench_spans(5, 1_300))).await?;
-    let page = ready_page(&host, 503).await?;
+    let (_, page) = ready_page(&host, |status, _| status == 503).await?;
     assert!(sent.elapsed() > Duration::from_secs(4), "not at once");
     let reason = page
         .pointer("/reasons/langfuse")
@@ -43,7 +27,7 @@ async fn exporter_without_progress_makes_the_host_not_ready_until_it_has_some() 
     assert!(reason.contains("500"), "{page}");
     backend.heal();
     backend.wait_for_stored(SPAN, 5).await?;
-    let page = ready_page(&host, 200).await?;
+    let (_, page) = ready_page(&host, |status, _| status == 200).await?;
     assert_eq!(page.pointer("/exporters/langfuse"), Some(&"running".into()));
     Ok(())
 }

@@ -2,15 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use e2e::{Config, accounts, run};
+use e2e::{Config, accounts, ready_page, run};
 use kit::accounts::Account;
 use kit::backend::langfuse::{Langfuse, SPAN};
 use kit::backend::{Backend, Behaviour, Which};
-use kit::client::Outgoing;
 use kit::fixtures::{bench_spans, ndjson, span, with};
-use kit::host::{DEADLINE, HostCommand, RunningHost};
+use kit::host::{HostCommand, RunningHost};
 use kit::paths;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 async fn backend() -> anyhow::Result<Backend> {
     Backend::start(Langfuse::default()).await
@@ -18,6 +17,26 @@ async fn backend() -> anyhow::Result<Backend> {
 
 fn with_data(config: &Config, data: &Path) -> anyhow::Result<HostCommand> {
     Ok(run(config)?.arg("--data-dir").arg(data))
+}
+
+/// Starts with the first text of the configuration replaced by the second.
+async fn start_with(
+    config: &Config,
+    (from, to): (&str, &str),
+    data: &Path,
+) -> anyhow::Result<RunningHost> {
+    let yaml = config.yaml().replacen(from, to, 1);
+    let command = HostCommand::new("run")?.config(&yaml)?;
+    let command = command.args(["--output", "json", "--data-dir"]).arg(data);
+    command.start().await
+}
+
+async fn ends_with_all_delivered(host: RunningHost, count: u64) -> anyhow::Result<()> {
+    let finished = host.terminate().await?;
+    finished.expect_code(0)?;
+    let account = accounts(&finished)?.of("langfuse", "traces")?;
+    assert_eq!(account, Account::delivered(count));
+    Ok(())
 }
 
 /// Sends all, fifty a request, and returns how many were accepted.
@@ -46,13 +65,7 @@ async fn a_shutdown_while_the_backend_is_down_loses_nothing() -> anyhow::Result<
     backend.heal();
     let second = with_data(&config, data.path())?.start().await?;
     backend.wait_for_stored(SPAN, 50).await?;
-    let finished = second.terminate().await?;
-    finished.expect_code(0)?;
-    assert_eq!(
-        accounts(&finished)?.of("langfuse", "traces")?,
-        Account::delivered(50)
-    );
-    Ok(())
+    ends_with_all_delivered(second, 50).await
 }
 
 #[tokio::test]
@@ -60,17 +73,15 @@ async fn an_outage_longer_than_the_retry_window_loses_nothing() -> anyhow::Resul
     let (data, backend) = (tempfile::tempdir()?, backend().await?);
     backend.on(Which::all(), Behaviour::status(503));
     let config = Config::new().langfuse("langfuse", &backend.url())?;
-    let yaml = config.yaml().replacen(
-        "retry_on_failure: {",
-        "retry_on_failure: {max_elapsed_time: 200ms, ",
-        1,
-    );
-    let host = HostCommand::new("run")?
-        .config(&yaml)?
-        .args(["--output", "json", "--data-dir"])
-        .arg(data.path())
-        .start()
-        .await?;
+    let host = start_with(
+        &config,
+        (
+            "retry_on_failure: {",
+            "retry_on_failure: {max_elapsed_time: 200ms, ",
+        ),
+        data.path(),
+    )
+    .await?;
     assert_eq!(send(&host, &bench_spans(10, 1_300)).await?, 10);
     host.wait_for_log("Events became dead letters").await?;
     backend.heal();
@@ -89,40 +100,25 @@ async fn an_outage_longer_than_the_retry_window_loses_nothing() -> anyhow::Resul
             .unwrap_or_default();
     }
     backend.wait_for_stored(SPAN, 10).await?;
-    let finished = host.terminate().await?;
-    finished.expect_code(0)?;
-    assert_eq!(
-        accounts(&finished)?.of("langfuse", "traces")?,
-        Account::delivered(10)
-    );
-    Ok(())
+    ends_with_all_delivered(host, 10).await
 }
 
 #[tokio::test]
 async fn one_item_larger_than_the_batch_limit_goes_alone() -> anyhow::Result<()> {
     let (data, backend) = (tempfile::tempdir()?, backend().await?);
     let config = Config::new().langfuse("langfuse", &backend.url())?;
-    let yaml = config
-        .yaml()
-        .replacen("batch: {", "batch: {max_bytes: 16KiB, ", 1);
-    let host = HostCommand::new("run")?
-        .config(&yaml)?
-        .args(["--output", "json", "--data-dir"])
-        .arg(data.path())
-        .start()
-        .await?;
+    let host = start_with(
+        &config,
+        ("batch: {", "batch: {max_bytes: 16KiB, "),
+        data.path(),
+    )
+    .await?;
     let mut spans = bench_spans(20, 1_300);
     let large = span(99, 99, None, "agent_run");
     spans.insert(10, with(large, "input", "x".repeat(200_000).into()));
     assert_eq!(send(&host, &spans).await?, 21);
     backend.wait_for_stored(SPAN, 21).await?;
-    let finished = host.terminate().await?;
-    finished.expect_code(0)?;
-    assert_eq!(
-        accounts(&finished)?.of("langfuse", "traces")?,
-        Account::delivered(21)
-    );
-    Ok(())
+    ends_with_all_delivered(host, 21).await
 }
 
 #[tokio::test]
@@ -167,18 +163,8 @@ async fn health_does_not_say_fine_while_every_pipeline_stands_still() -> anyhow:
     one.on(Which::all(), Behaviour::Never);
     other.on(Which::all(), Behaviour::Never);
     send(&host, &bench_spans(5, 1_300)).await?;
-    let said = tokio::time::timeout(DEADLINE, async {
-        loop {
-            let page = host.send(Outgoing::get("/readyz")).await?;
-            let said = page.json()?;
-            let reasons = said.get("reasons").and_then(Value::as_object);
-            if reasons.is_some_and(|reasons| reasons.len() == 2) {
-                return anyhow::Ok((page.status, said));
-            }
-            tokio::task::yield_now().await;
-        }
-    });
-    let (status, said) = said.await??;
+    let reasons = |page: &Value| page.get("reasons").and_then(Value::as_object).map(Map::len);
+    let (status, said) = ready_page(&host, |_, page| reasons(page) == Some(2)).await?;
     assert_eq!(status, 503, "{said}");
     Ok(())
 }
@@ -192,15 +178,12 @@ async fn what_is_not_accepted_is_told_so_and_what_is_accepted_is_kept() -> anyho
         .section(small)
         .section("receivers: {http: {max_request_body_size: 128KiB}}")
         .langfuse("langfuse", &backend.url())?;
-    let yaml = config
-        .yaml()
-        .replacen("batch: {", "batch: {max_bytes: 64KiB, ", 1);
-    let host = HostCommand::new("run")?
-        .config(&yaml)?
-        .args(["--output", "json", "--data-dir"])
-        .arg(data.path())
-        .start()
-        .await?;
+    let host = start_with(
+        &config,
+        ("batch: {", "batch: {max_bytes: 64KiB, "),
+        data.path(),
+    )
+    .await?;
     let accepted = send(&host, &bench_spans(1_000, 1_300)).await?;
     assert!(
         (1..1_000).contains(&accepted),
@@ -210,13 +193,7 @@ async fn what_is_not_accepted_is_told_so_and_what_is_accepted_is_kept() -> anyho
     backend
         .wait_for_stored(SPAN, usize::try_from(accepted)?)
         .await?;
-    let finished = host.terminate().await?;
-    finished.expect_code(0)?;
-    assert_eq!(
-        accounts(&finished)?.of("langfuse", "traces")?,
-        Account::delivered(accepted)
-    );
-    Ok(())
+    ends_with_all_delivered(host, accepted).await
 }
 
 #[tokio::test]

@@ -6,62 +6,43 @@
     reason = "a failed helper of a test is a failed test"
 )]
 
-use e2e::vendors::{VENDORS, Vendor};
-use e2e::{Config, accounts, recorded_events, run_with_input};
-use kit::backend::{Backend, Behaviour, Which};
+use e2e::vendors::{Setting, VENDORS, Vendor};
+use e2e::{accounts, ready_page, recorded_events, run};
+use kit::backend::{Behaviour, Which};
 use kit::fixtures::{awkward, ndjson};
 use kit::host::Finished;
+use serde_json::Value;
 use tokio::task::JoinSet;
 
-/// One host with these exporters, a fake each.
-struct Setting {
-    vendors: Vec<(Vendor, Backend)>,
+/// Every event is delivered, or filtered where the backend has no place for it, and no fake refused anything.
+fn assert_settled(setting: &Setting, finished: &Finished, signals: &[&str]) -> anyhow::Result<()> {
+    let accounts = accounts(finished)?;
+    for (vendor, backend) in &setting.vendors {
+        let name = vendor.name;
+        let requests = backend.requests();
+        let refused = requests.iter().filter_map(|it| it.refused.as_ref());
+        let refused: Vec<_> = refused.collect();
+        assert!(refused.is_empty(), "{name}: {refused:?}");
+        let wanted = vendor.signals.iter().copied();
+        let wanted: Vec<_> = wanted.filter(|signal| signals.contains(signal)).collect();
+        assert_eq!(accounts.signals(name), wanted, "{name}");
+        for signal in wanted {
+            let account = accounts.of(name, signal)?;
+            let settled = account.delivered + account.filtered;
+            assert_eq!(
+                account.received, settled,
+                "{name} {signal}: {}",
+                finished.stderr
+            );
+            assert!(account.delivered > 0, "{name} {signal}");
+        }
+    }
+    Ok(())
 }
-
-impl Setting {
-    async fn of(vendors: &[Vendor]) -> anyhow::Result<Self> {
-        let mut started = Vec::new();
-        for vendor in vendors {
-            started.push((*vendor, vendor.start().await?));
-        }
-        Ok(Self { vendors: started })
-    }
-
-    /// Delivers these events; the report comes after ten seconds where something is left.
-    async fn deliver(&self, events: String, line: &str) -> anyhow::Result<Finished> {
-        let mut config = Config::new();
-        for (vendor, backend) in &self.vendors {
-            config = vendor.add(config, backend)?.with(line);
-        }
-        let command = run_with_input(&config, events)?;
-        command.args(["--timeout", "10s"]).finish().await
-    }
-
-    /// Every event is delivered, or filtered where the backend has no place for it, and no fake refused anything.
-    fn assert_settled(&self, finished: &Finished, signals: &[&str]) -> anyhow::Result<()> {
-        let accounts = accounts(finished)?;
-        for (vendor, backend) in &self.vendors {
-            let name = vendor.name;
-            let requests = backend.requests();
-            let refused = requests.iter().filter_map(|it| it.refused.as_ref());
-            let refused: Vec<_> = refused.collect();
-            assert!(refused.is_empty(), "{name}: {refused:?}");
-            let wanted = vendor.signals.iter().copied();
-            let wanted: Vec<_> = wanted.filter(|signal| signals.contains(signal)).collect();
-            assert_eq!(accounts.signals(name), wanted, "{name}");
-            for signal in wanted {
-                let account = accounts.of(name, signal)?;
-                let settled = account.delivered + account.filtered;
-                assert_eq!(
-                    account.received, settled,
-                    "{name} {signal}: {}",
-                    finished.stderr
-                );
-                assert!(account.delivered > 0, "{name} {signal}");
-            }
-        }
-        Ok(())
-    }
+/// Those that have a place for this signal.
+fn taking(signal: &str) -> Vec<Vendor> {
+    let takes = |vendor: &&Vendor| vendor.signals.contains(&signal);
+    VENDORS.iter().filter(takes).copied().collect()
 }
 
 const SIGNALS: [&str; 5] = ["feedback", "logs", "metrics", "scores", "traces"];
@@ -70,19 +51,17 @@ const SIGNALS: [&str; 5] = ["feedback", "logs", "metrics", "scores", "traces"];
 async fn every_backend_gets_the_signals_that_it_takes_and_no_others() -> anyhow::Result<()> {
     let setting = Setting::of(&VENDORS).await?;
     let finished = setting.deliver(recorded_events()?, "").await?;
-    setting.assert_settled(&finished, &SIGNALS)?;
+    assert_settled(&setting, &finished, &SIGNALS)?;
     finished.expect_code(0)
 }
 
 #[tokio::test]
 async fn every_backend_gets_only_the_signal_that_was_asked_for() -> anyhow::Result<()> {
     for signal in SIGNALS {
-        let takes = |vendor: &&Vendor| vendor.signals.contains(&signal);
-        let vendors: Vec<_> = VENDORS.iter().filter(takes).copied().collect();
-        let setting = Setting::of(&vendors).await?;
+        let setting = Setting::of(&taking(signal)).await?;
         let line = format!("signals: [{signal}]");
         let finished = setting.deliver(recorded_events()?, &line).await?;
-        setting.assert_settled(&finished, &[signal])?;
+        assert_settled(&setting, &finished, &[signal])?;
         finished.expect_code(0)?;
     }
     Ok(())
@@ -94,8 +73,51 @@ async fn awkward_events_are_taken_or_filtered_by_every_backend() -> anyhow::Resu
     let good = awkward().into_iter().filter(|case| !case.is_refused);
     let events: Vec<_> = good.map(|case| case.event).collect();
     let finished = setting.deliver(ndjson(&events), "").await?;
-    setting.assert_settled(&finished, &SIGNALS)?;
+    assert_settled(&setting, &finished, &SIGNALS)?;
     finished.expect_code(0)
+}
+
+/// With a refused key every exporter of this signal pauses.
+async fn pauses(signal: &'static str) -> anyhow::Result<()> {
+    let setting = Setting::of(&taking(signal)).await?;
+    for (_, backend) in &setting.vendors {
+        backend.on(Which::all(), Behaviour::status(401));
+    }
+    let config = setting.config(&format!("signals: [{signal}]"))?;
+    let host = run(&config)?.start().await?;
+    host.send_events(recorded_events()?).await?;
+    for (_, backend) in &setting.vendors {
+        // Those that hold metrics send nothing before their first flush.
+        backend.wait_for_requests(1).await?;
+    }
+    let is_paused = |page: &Value, vendor: &Vendor| {
+        let reason = page["reasons"][vendor.name].as_str();
+        reason.is_some_and(|reason| reason.starts_with("paused: "))
+    };
+    let all_are = |_, page: &Value| {
+        let mut vendors = setting.vendors.iter();
+        vendors.all(|(vendor, _)| is_paused(page, vendor))
+    };
+    ready_page(&host, all_are).await?;
+    let finished = host.terminate().await?;
+    let accounts = accounts(&finished)?;
+    for (vendor, _) in &setting.vendors {
+        let account = accounts.of(vendor.name, signal)?;
+        let left = account.queued + account.filtered;
+        assert_eq!(account.received, left, "{} {signal}", vendor.name);
+        assert!(account.queued > 0, "{} {signal}", vendor.name);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refused_key_pauses_every_exporter_whatever_the_signal_and_loses_nothing()
+-> anyhow::Result<()> {
+    let mut runs: JoinSet<_> = SIGNALS.into_iter().map(pauses).collect();
+    while let Some(ended) = runs.join_next().await {
+        ended??;
+    }
+    Ok(())
 }
 
 /// Three exporters at once, of which the first is down: the others do not notice.
@@ -108,7 +130,7 @@ async fn one_of_three_is_down(first: usize) -> anyhow::Result<()> {
     let finished = setting.deliver(recorded_events()?, "").await?;
     finished.expect_code(3)?;
     let (down, backend) = setting.vendors.remove(0);
-    setting.assert_settled(&finished, &SIGNALS)?;
+    assert_settled(&setting, &finished, &SIGNALS)?;
     let accounts = accounts(&finished)?;
     for signal in down.signals {
         let account = accounts.of(down.name, signal)?;

@@ -3,6 +3,10 @@
 //! again, as it would be for a component.
 
 #[path = "../../../host/src/event/mod.rs"]
+#[allow(
+    dead_code,
+    reason = "what `shape` reads events with, which is not here"
+)]
 pub mod event;
 #[path = "../../../host/src/receive/mod.rs"]
 pub mod receive;

@@ -13,15 +13,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mastra_exporter_sdk::Exporter;
 use mastra_exporter_sdk::http::testing::{status, with_backend};
 use mastra_exporter_sdk::http::{Auth, HttpError, Request, Response};
-use mastra_exporter_sdk::records::SpanPhase;
-use mastra_exporter_sdk::test_support::requests::header;
+use mastra_exporter_sdk::records::{DelayScope, MetricBatch, SendResult, SpanPhase};
+use mastra_exporter_sdk::settings::SettingError;
+use mastra_exporter_sdk::test_support::requests::{fate_word, fate_words, header, outcome_word};
 use mastra_exporter_sdk::test_support::{Batches, batches};
+use mastra_exporter_sdk::{Acknowledgement, Exporter, Metrics, Scores};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::backend::otlp::wire::{Signal, from_protobuf};
@@ -64,6 +67,87 @@ pub fn answered<R>(
     send: impl FnOnce() -> R,
 ) -> (R, Vec<Request>) {
     with_backend(move |_| reply.clone(), send)
+}
+
+/// A key that is refused at a flush: everything comes back to the host, is refused as long as the key is, and is then
+/// delivered once.
+pub fn check_refused_flush<E: Metrics>(exporter: &E, metrics: &MetricBatch) {
+    let tokens = |acknowledged: Vec<Acknowledgement>, fate: &str| {
+        let told = acknowledged.into_iter();
+        let mut tokens: Vec<_> = told
+            .inspect(|told| assert_eq!(fate_word(&told.fate), fate))
+            .flat_map(|told| told.tokens)
+            .collect();
+        tokens.sort_unstable();
+        tokens
+    };
+    let mut given = metrics.tokens.clone();
+    given.sort_unstable();
+    exporter.send_metrics(metrics);
+    let told = answered(Ok(status(401)), || exporter.flush()).0;
+    assert_eq!(tokens(told, "retry"), given);
+    for code in [403, 401] {
+        let refused = answered(Ok(status(code)), || exporter.send_metrics(metrics)).0;
+        assert_eq!(outcome_word(&refused), "unauthorized");
+    }
+    let (taken, requests) = answered(Ok(status(200)), || exporter.send_metrics(metrics));
+    assert!(!requests.is_empty(), "the key was tried");
+    let held: Vec<_> = fate_words(&taken, given.len());
+    let told = answered(Ok(status(200)), || exporter.flush()).0;
+    let delivered = held.iter().filter(|fate| **fate == "delivered").count();
+    assert_eq!(delivered + tokens(told, "delivered").len(), given.len());
+}
+
+/// Each of these sends keeps everything where nobody can be reached, and pauses where the grant is missing.
+pub fn check_unsent(sends: &[&dyn Fn() -> SendResult]) {
+    for send in sends {
+        let unreachable = Err(HttpError::Unreachable("connection refused".to_owned()));
+        assert_eq!(outcome_word(&answered(unreachable, send).0), "retry");
+        let denied = Err(HttpError::Denied("no grant".to_owned()));
+        assert_eq!(outcome_word(&answered(denied, send).0), "unauthorized");
+    }
+}
+
+/// Each of these sends has this outcome when the answer is this status, after one request.
+pub fn check_statuses(statuses: &[(u16, &str)], sends: &[&dyn Fn() -> SendResult]) {
+    for (code, expected) in statuses {
+        for send in sends {
+            let (result, requests) = answered(Ok(status(*code)), send);
+            let found = (outcome_word(&result), requests.len());
+            assert_eq!(found, (*expected, 1), "{code}");
+        }
+    }
+}
+
+/// A score that is about nothing is skipped without a request.
+pub fn check_score_of_nothing(exporter: &impl Scores) {
+    let line = r#"{"type":"score","score":{"scoreId":"s","timestamp":"2026-03-04T05:06:10.146Z","scorerId":"x","score":1}}"#;
+    let scores = batches(line).scores;
+    let (result, requests) = answered(Ok(status(200)), || exporter.send_scores(&scores));
+    assert_eq!(
+        (fate_words(&result, 1), requests.len()),
+        (vec!["skipped"], 0)
+    );
+}
+
+/// For how long this signal is left alone after this answer.
+#[must_use]
+pub fn wait_after(reply: Response, send: impl FnOnce() -> SendResult) -> Option<Duration> {
+    let delay = answered(Ok(reply), send).0.not_before?;
+    assert_eq!(delay.scope, DelayScope::ThisSignal);
+    Some(Duration::from_nanos(delay.wait))
+}
+
+/// Reads settings and checks them. Returns the names of those at fault.
+///
+/// # Errors
+/// When there are such.
+pub fn checked<S: DeserializeOwned, C>(
+    json: &str,
+    check: impl FnOnce(S) -> Result<C, Vec<SettingError>>,
+) -> Result<C, Vec<String>> {
+    check(serde_json::from_str(json).unwrap())
+        .map_err(|errors| errors.into_iter().map(|error| error.setting).collect())
 }
 
 /// The body of a request, as JSON; OTLP in protobuf and remote write by their JSON form.
@@ -178,12 +262,16 @@ fn written(request: &Request) -> Value {
 /// What a strict fake says to a request, with the secret filled in as the host does. Panics when the fake refuses it with
 /// a status that is not among `expected`.
 pub fn judged_by(fake: &impl Fake, request: &Request, secret: &str, expected: &[u16]) -> Response {
-    let mut headers = request.headers.clone();
+    // Names are in lower case on the wire, however they were written.
+    let lower = |(name, value): &(String, String)| (name.to_ascii_lowercase(), value.clone());
+    let mut headers: Vec<_> = request.headers.iter().map(lower).collect();
     match &request.auth {
         Some(Auth::Bearer(_)) => {
             headers.push(("authorization".to_owned(), format!("Bearer {secret}")));
         }
-        Some(Auth::Header(name, _)) => headers.push((name.clone(), secret.to_owned())),
+        Some(Auth::Header(name, _)) => {
+            headers.push((name.to_ascii_lowercase(), secret.to_owned()));
+        }
         Some(Auth::Basic(user, _)) => {
             let pair = STANDARD.encode(format!("{user}:{secret}"));
             headers.push(("authorization".to_owned(), format!("Basic {pair}")));

@@ -30,17 +30,25 @@ static outcome_t of_status(unsigned status) {
   return all_items(MASTRA_OBSERVABILITY_TYPES_ITEM_RESULT_REJECTED, reason);
 }
 
-// No response: what was not allowed to leave waits for the operator, what did not arrive is sent again.
+// No response: what was not allowed to leave waits for the operator, what did not arrive is sent again. Takes over the
+// text, which says why.
 static outcome_t of_error(const mastra_observability_http_http_error_t *error) {
+  outcome_t outcome = {.tag = MASTRA_OBSERVABILITY_TYPES_SEND_OUTCOME_UNAUTHORIZED};
   switch (error->tag) {
     case MASTRA_OBSERVABILITY_HTTP_HTTP_ERROR_INVALID:
-      return whole_batch(MASTRA_OBSERVABILITY_TYPES_SEND_OUTCOME_UNAUTHORIZED, "the request is not valid");
+      outcome.val.unauthorized = error->val.invalid;
+      return outcome;
     case MASTRA_OBSERVABILITY_HTTP_HTTP_ERROR_DENIED:
-      return whole_batch(MASTRA_OBSERVABILITY_TYPES_SEND_OUTCOME_UNAUTHORIZED, "the host is not granted");
+      outcome.val.unauthorized = error->val.denied;
+      return outcome;
     case MASTRA_OBSERVABILITY_HTTP_HTTP_ERROR_RESPONSE_TOO_LARGE:
       return all_items(MASTRA_OBSERVABILITY_TYPES_ITEM_RESULT_REJECTED, "the response is too large");
-    default:
-      return all_items(MASTRA_OBSERVABILITY_TYPES_ITEM_RESULT_RETRY, "there was no response");
+    case MASTRA_OBSERVABILITY_HTTP_HTTP_ERROR_TIMED_OUT:
+      return all_items(MASTRA_OBSERVABILITY_TYPES_ITEM_RESULT_RETRY, "there was no response in time");
+    default:  // no connection, or it broke
+      outcome = all_items(MASTRA_OBSERVABILITY_TYPES_ITEM_RESULT_RETRY, NULL);
+      outcome.val.all_items.val.retry = error->val.unreachable;
+      return outcome;
   }
 }
 
@@ -69,7 +77,6 @@ void post(plugin_string_t url, plugin_string_t token, json_t *body, mastra_obser
     mastra_observability_http_response_free(&response);
   } else {
     result->outcome = of_error(&error);
-    mastra_observability_http_http_error_free(&error);
   }
   free(body->text.ptr);
 }

@@ -97,6 +97,9 @@ func ofStatus(status uint16) types.SendOutcome {
 
 // No response: what was not allowed to leave waits for the operator, what did not arrive is sent again.
 func ofError(failure http.HttpError) types.SendOutcome {
+	retry := func(reason string) types.SendOutcome {
+		return types.MakeSendOutcomeAllItems(types.MakeItemResultRetry(reason))
+	}
 	switch failure.Tag() {
 	case http.HttpErrorInvalid:
 		return types.MakeSendOutcomeUnauthorized("the request is not valid: " + failure.Invalid())
@@ -104,7 +107,11 @@ func ofError(failure http.HttpError) types.SendOutcome {
 		return types.MakeSendOutcomeUnauthorized("the host is not granted: " + failure.Denied())
 	case http.HttpErrorResponseTooLarge:
 		return types.MakeSendOutcomeAllItems(types.MakeItemResultRejected("the response is too large"))
+	case http.HttpErrorUnreachable:
+		return retry("no connection: " + failure.Unreachable())
+	case http.HttpErrorInterrupted:
+		return retry("the connection broke: " + failure.Interrupted())
 	default:
-		return types.MakeSendOutcomeAllItems(types.MakeItemResultRetry("there was no response"))
+		return retry("there was no response in time")
 	}
 }

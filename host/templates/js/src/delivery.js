@@ -30,29 +30,5 @@ function ofError(error) {
   return all('retry', reason);
 }
 
-/** QuickJS has no TextEncoder. */
-function utf8(text) {
-  const bytes = new Uint8Array(text.length * 3);
-  let length = 0;
-  for (let index = 0; index < text.length; index++) {
-    let code = text.charCodeAt(index);
-    if (code < 0x80) {
-      bytes[length++] = code;
-      continue;
-    }
-    if (code < 0x800) {
-      bytes[length++] = 0xc0 | (code >> 6);
-    } else {
-      if (code >= 0xd800 && code < 0xe000) {
-        code = text.codePointAt(index++);
-        bytes[length++] = 0xf0 | (code >> 18);
-        bytes[length++] = 0x80 | ((code >> 12) & 0x3f);
-      } else {
-        bytes[length++] = 0xe0 | (code >> 12);
-      }
-      bytes[length++] = 0x80 | ((code >> 6) & 0x3f);
-    }
-    bytes[length++] = 0x80 | (code & 0x3f);
-  }
-  return bytes.subarray(0, length);
-}
+/** QuickJS has no TextEncoder. These four are native: a loop over the characters would take four times as long. */
+const utf8 = (text) => Uint8Array.fromBase64(btoa(unescape(encodeURIComponent(text.toWellFormed()))));

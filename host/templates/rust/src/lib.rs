@@ -6,12 +6,12 @@ use mastra_exporter_sdk::{http::Request, json::JsonText, outcome::Statuses, reco
 
 /// The settings, as the schema has them.
 #[derive(serde::Deserialize)]
-pub struct {{pascal}} {
+pub struct {{pascal}}Exporter {
     endpoint: String,
     token: String,
 }
 
-impl Exporter for {{pascal}} {
+impl Exporter for {{pascal}}Exporter {
     type Settings = Self;
 
     fn describe() -> Description {
@@ -26,7 +26,7 @@ impl Exporter for {{pascal}} {
     }
 }
 
-impl {{pascal}} {
+impl {{pascal}}Exporter {
     fn deliver<R>(&self, records: &[R], map: fn(&mut JsonText, &R)) -> SendResult {
         let mut body = JsonText::default();
         body.array(records, map);
@@ -36,7 +36,7 @@ impl {{pascal}} {
 }
 {{#traces}}
 
-impl Traces for {{pascal}} {
+impl Traces for {{pascal}}Exporter {
     fn send_spans(&self, batch: &SpanBatch) -> SendResult {
         self.deliver(&batch.spans, mapping::span)
     }
@@ -44,7 +44,7 @@ impl Traces for {{pascal}} {
 {{/traces}}
 {{#logs}}
 
-impl Logs for {{pascal}} {
+impl Logs for {{pascal}}Exporter {
     fn send_logs(&self, batch: &LogBatch) -> SendResult {
         self.deliver(&batch.logs, mapping::log)
     }
@@ -52,7 +52,7 @@ impl Logs for {{pascal}} {
 {{/logs}}
 {{#metrics}}
 
-impl Metrics for {{pascal}} {
+impl Metrics for {{pascal}}Exporter {
     fn send_metrics(&self, batch: &MetricBatch) -> SendResult {
         self.deliver(&batch.metrics, mapping::metric)
     }
@@ -60,7 +60,7 @@ impl Metrics for {{pascal}} {
 {{/metrics}}
 {{#scores}}
 
-impl Scores for {{pascal}} {
+impl Scores for {{pascal}}Exporter {
     fn send_scores(&self, batch: &ScoreBatch) -> SendResult {
         self.deliver(&batch.scores, mapping::score)
     }
@@ -68,11 +68,11 @@ impl Scores for {{pascal}} {
 {{/scores}}
 {{#feedback}}
 
-impl Feedback for {{pascal}} {
+impl Feedback for {{pascal}}Exporter {
     fn send_feedback(&self, batch: &FeedbackBatch) -> SendResult {
         self.deliver(&batch.feedback, mapping::feedback)
     }
 }
 {{/feedback}}
 
-mastra_exporter_sdk::export!({{pascal}}: {{signals}});
+mastra_exporter_sdk::export!({{pascal}}Exporter: {{signals}});

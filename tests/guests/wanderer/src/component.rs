@@ -1,13 +1,5 @@
 //! The component itself; only for wasm, since the exports have no meaning elsewhere.
 
-use std::cell::RefCell;
-
-use serde_json::{Value, json};
-use wasip2::http::outgoing_handler;
-use wasip2::http::types::{
-    Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
-};
-
 mod bindings {
     wit_bindgen::generate!({
         path: "../../../wit",
@@ -15,99 +7,25 @@ mod bindings {
     });
 }
 
-use bindings::exports::mastra::observability::{lifecycle, traces};
-use bindings::mastra::observability::types::{ItemResult, SendOutcome, SendResult, SpanBatch};
+#[path = "../../traveller.rs"]
+mod traveller;
 
-struct Wanderer;
+use serde_json::json;
+use traveller::setting;
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{
+    Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
+};
+
+const NAME: &str = "wanderer";
+const IS_SECRET_IN_BODY: bool = true;
 
 #[expect(unsafe_code, reason = "generated: what the host calls are raw exports")]
 mod exported {
-    use super::{Wanderer, bindings};
+    use super::bindings;
+    use super::traveller::Traveller;
 
-    bindings::export!(Wanderer with_types_in bindings);
-}
-
-thread_local! {
-    static SETTINGS: RefCell<Value> = const { RefCell::new(Value::Null) };
-}
-
-fn setting(name: &str) -> String {
-    SETTINGS.with_borrow(|settings| {
-        let value = settings.get(name).and_then(Value::as_str);
-        value.unwrap_or_default().to_owned()
-    })
-}
-
-impl lifecycle::Guest for Wanderer {
-    fn describe() -> lifecycle::Description {
-        let schema = json!({
-            "type": "object",
-            "required": ["endpoint", "places", "secret"],
-            "additionalProperties": false,
-            "properties": {
-                "endpoint": {"type": "string", "format": "uri", "description": "where it may go"},
-                "places": {"type": "string", "description": "where it goes, by spaces"},
-                "secret": {"type": "string", "description": "its secret", "x-secret": true, "x-in-body": true},
-            },
-        });
-        lifecycle::Description {
-            name: "wanderer".to_owned(),
-            version: "0.1.0".to_owned(),
-            settings_schema: schema.to_string(),
-            limits: lifecycle::BatchLimits {
-                max_items: 100,
-                max_bytes: 1_000_000,
-            },
-            phases: lifecycle::SpanPhases::ENDED,
-            grouping: lifecycle::Grouping::Ungrouped,
-            idempotent: lifecycle::IdempotentSignals::TRACES,
-            flush_interval: None,
-            hosts: vec![lifecycle::HostRequest::FromSetting("endpoint".to_owned())],
-        }
-    }
-
-    fn configure(settings: String) -> Result<(), Vec<lifecycle::SettingError>> {
-        SETTINGS.set(serde_json::from_str(&settings).unwrap_or_default());
-        Ok(())
-    }
-
-    fn flush() -> Vec<lifecycle::Acknowledgement> {
-        Vec::new()
-    }
-
-    fn shutdown() {}
-}
-
-impl traces::Guest for Wanderer {
-    fn send(_: SpanBatch) -> SendResult {
-        let failures: Vec<String> = setting("places")
-            .split_whitespace()
-            .filter_map(|place| visit(place).err())
-            .collect();
-        let fate = if failures.is_empty() {
-            ItemResult::Delivered
-        } else {
-            ItemResult::Rejected(failures.join("; "))
-        };
-        SendResult {
-            outcome: SendOutcome::AllItems(fate),
-            not_before: None,
-        }
-    }
-}
-
-fn visit(place: &str) -> Result<(), String> {
-    let heard = ask(place);
-    let text = match &heard {
-        Ok((status, body)) => format!("wanderer heard {status} {body}"),
-        Err(error) => format!("wanderer heard nothing: {error}"),
-    };
-    tell(&text);
-    match heard {
-        Ok((status, _)) if (200..300).contains(&status) => Ok(()),
-        Ok((status, _)) => Err(format!("{place}: {status}")),
-        Err(error) => Err(format!("{place}: {error}")),
-    }
+    bindings::export!(Traveller with_types_in bindings);
 }
 
 /// Status and body of the answer to `POST place`.
@@ -162,10 +80,4 @@ fn read(answer: &IncomingResponse) -> Result<String, String> {
         bytes.extend(chunk);
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn tell(text: &str) {
-    use std::io::Write as _;
-    // Nobody may listen, which is the host's right.
-    let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -1,18 +1,22 @@
-//! Writes what the fuzzer begins with, `seeds DIRECTORY`: each recorded event, and each recorded span and log record as a
+//! Writes what the fuzzer begins with, `fuzz-seeds DIRECTORY`: each recorded event, and each recorded span and log record as a
 //! request of its own, in every form that the targets read.
+
+#![allow(
+    clippy::indexing_slicing,
+    reason = "of JSON values: what is missing reads as null, and what is written to are recorded objects"
+)]
 
 use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use kit::paths;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-
-const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../corpus");
 
 /// One metric with points of each kind.
 const METRICS: &str = r#"{"resourceMetrics":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"s"}}]},
@@ -67,7 +71,7 @@ impl Seeds {
 fn single_items(signal: &str, scopes: &str, items: &str) -> Result<Vec<Value>, Box<dyn Error>> {
     let mut requests = Vec::new();
     for file in ["otel-http-json.json", "otel-http-protobuf.json"] {
-        let recorded: Value = serde_json::from_slice(&fs::read(Path::new(CORPUS).join(file))?)?;
+        let recorded: Value = serde_json::from_slice(&fs::read(paths::corpus(file))?)?;
         for request in recorded["requests"].as_array().into_iter().flatten() {
             for resource in request["body"][signal].as_array().into_iter().flatten() {
                 for scope in resource[scopes].as_array().into_iter().flatten() {
@@ -91,7 +95,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         directory: directory.into(),
         count: 0,
     };
-    for line in fs::read_to_string(Path::new(CORPUS).join("events.ndjson"))?.lines() {
+    for line in fs::read_to_string(paths::corpus("events.ndjson"))?.lines() {
         seeds.add("events", line.as_bytes())?;
     }
     for request in single_items("resourceSpans", "scopeSpans", "spans")? {
