@@ -292,8 +292,9 @@ fn histogram_point() -> impl Strategy<Value = HistogramDataPoint> {
     let buckets = vec((any::<u64>(), prop::num::f64::NORMAL), 0..4);
     (head(), any::<u64>(), extent(), buckets).prop_map(
         |((attributes, start, time, exemplars, flags), count, [sum, min, max], buckets)| {
-            let (mut bucket_counts, explicit_bounds): (Vec<u64>, Vec<f64>) =
+            let (mut bucket_counts, mut explicit_bounds): (Vec<u64>, Vec<f64>) =
                 buckets.into_iter().unzip();
+            explicit_bounds.sort_by(f64::total_cmp);
             bucket_counts.extend((!explicit_bounds.is_empty()).then_some(count));
             HistogramDataPoint {
                 attributes,
