@@ -19,6 +19,7 @@ use super::engine::Engine;
 use super::imports::HostState;
 use super::instance;
 use super::load_error::LoadError;
+use crate::event::escape::push_hex;
 use crate::event::signal_set::SignalSet;
 
 /// How long a compilation may be silent.
@@ -318,7 +319,9 @@ fn digest_of_file(path: &Path) -> io::Result<(Vec<u8>, String, u64)> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    push_hex(&mut text, bytes);
+    text
 }
 
 fn check_header(bytes: &[u8]) -> Result<(), LoadError> {

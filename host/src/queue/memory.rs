@@ -143,8 +143,9 @@ impl Queue for MemoryQueue {
         let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
         let now = Instant::now();
         let settings = &self.shared.settings;
+        let _freed_after_the_lock;
         let mut guard = self.shared.lock();
-        drop(guard.retire(settings.retire_after));
+        _freed_after_the_lock = guard.retire(settings.retire_after);
         let state = &mut guard.core;
         if state.is_closed {
             return Err(QueueError::Closed);
