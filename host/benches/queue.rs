@@ -9,6 +9,7 @@
     reason = "a benchmark prints, and ends at the first surprise"
 )]
 #![allow(
+    clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::indexing_slicing,
     reason = "figures for people"
@@ -161,12 +162,13 @@ async fn drain(cursor: &impl Cursor) {
     }
 }
 
-/// What the disk takes for a write of 4 KiB and a sync.
-fn measure_sync(directory: &Path) {
+/// What the disk takes to sync so many bytes that were just written.
+fn measure_sync(directory: &Path, bytes: usize) {
     let mut file = File::create(directory.join("sync")).unwrap();
-    let mut times: Vec<Duration> = (0..300)
+    let content = vec![1; bytes];
+    let mut times: Vec<Duration> = (0..100)
         .map(|_| {
-            file.write_all(&[1; 4096]).unwrap();
+            file.write_all(&content).unwrap();
             let asked = Instant::now();
             file.sync_data().unwrap();
             asked.elapsed()
@@ -174,8 +176,10 @@ fn measure_sync(directory: &Path) {
         .collect();
     times.sort_unstable();
     println!(
-        "sync of the disk: p50 {:.1?} p99 {:.1?}",
-        times[150], times[297]
+        "sync of {:>6} KiB: p50 {:.1?} p99 {:.1?}",
+        bytes / 1024,
+        times[50],
+        times[98]
     );
     fs::remove_file(directory.join("sync")).unwrap();
 }
@@ -230,8 +234,10 @@ async fn main() {
         .find(|argument| !argument.starts_with('-'));
     let temporary = tempfile::TempDir::new().unwrap();
     let base = base.map_or_else(|| temporary.path().to_owned(), PathBuf::from);
-    measure_sync(&fresh(&base, "sync"));
+    measure_sync(&fresh(&base, "sync"), 4096);
     for size in [1_300, 10_500] {
+        // What all senders together have to be synced at once.
+        measure_sync(&fresh(&base, "sync"), size * (SENDERS * GROUP) as usize);
         let letters = Arc::new(MemoryDeadLetters::new(1 << 20));
         let memory = MemoryQueue::new(MemoryQueueSettings::default(), letters);
         run("memory", &memory, size, None).await;

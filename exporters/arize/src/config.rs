@@ -144,10 +144,7 @@ impl Settings {
         let mut errors = Vec::new();
         let mut url = |url: Option<String>, setting: &str| {
             let url = some(url)?;
-            if !url.starts_with("https://") && !url.starts_with("http://") {
-                let reason = "must start with https:// or http://";
-                errors.push(SettingError::new(setting, reason));
-            }
+            errors.extend(SettingError::of_url(setting, &url));
             let base = url.trim().trim_end_matches('/');
             Some(base.strip_suffix("/v1/traces").unwrap_or(base).to_owned())
         };

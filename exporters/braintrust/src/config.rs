@@ -116,12 +116,7 @@ impl Settings {
     pub fn check(self) -> Result<Config, Vec<SettingError>> {
         let mut errors = Vec::new();
         let endpoint = self.endpoint.trim().trim_end_matches('/');
-        if !endpoint.starts_with("https://") && !endpoint.starts_with("http://") {
-            errors.push(SettingError::new(
-                "endpoint",
-                "must start with https:// or http://",
-            ));
-        }
+        errors.extend(SettingError::of_url("endpoint", endpoint));
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let (project, experiment) = (given(&self.project_id), given(&self.experiment_id));
         for (name, id) in [("project_id", &project), ("experiment_id", &experiment)] {

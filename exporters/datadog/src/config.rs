@@ -184,15 +184,10 @@ impl Settings {
             .base_url
             .as_deref()
             .map(|base| base.trim().trim_end_matches('/').to_owned());
-        if base
-            .as_deref()
-            .is_some_and(|base| !base.starts_with("https://") && !base.starts_with("http://"))
-        {
-            errors.push(SettingError::new(
-                "base_url",
-                "must start with https:// or http://",
-            ));
-        }
+        errors.extend(
+            base.as_deref()
+                .and_then(|base| SettingError::of_url("base_url", base)),
+        );
         let tags = words(self.tags.as_deref());
         if tags.iter().any(|tag| !is_tag(tag)) {
             errors.push(SettingError::new("tags", "must be key:value,key:value"));

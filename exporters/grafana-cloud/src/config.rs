@@ -102,17 +102,16 @@ impl Settings {
     pub fn check(self) -> Result<Config, Vec<SettingError>> {
         let some = |text: Option<String>| text.filter(|text| !text.is_empty());
         let base = match (some(self.endpoint), some(self.zone)) {
-            (Some(url), _) if url.starts_with("https://") || url.starts_with("http://") => {
+            (Some(url), _) => {
+                if let Some(error) = SettingError::of_url("endpoint", &url) {
+                    return Err(vec![error]);
+                }
                 let base = url.trim().trim_end_matches('/');
                 ["/v1/traces", "/v1/logs", "/v1/metrics"]
                     .iter()
                     .find_map(|path| base.strip_suffix(path))
                     .unwrap_or(base)
                     .to_owned()
-            }
-            (Some(_), _) => {
-                let reason = "must start with https:// or http://";
-                return Err(vec![SettingError::new("endpoint", reason)]);
             }
             (None, Some(zone)) => format!("https://otlp-gateway-{zone}.grafana.net/otlp"),
             (None, None) => {

@@ -92,8 +92,7 @@ impl Settings {
         let traces_url = some(self.endpoint).unwrap_or_else(|| format!("{base}/v1/traces"));
         let wrong: Vec<_> = [("base_url", base), ("endpoint", traces_url.as_str())]
             .into_iter()
-            .filter(|(_, url)| !url.starts_with("https://") && !url.starts_with("http://"))
-            .map(|(setting, _)| SettingError::new(setting, "must start with https:// or http://"))
+            .filter_map(|(setting, url)| SettingError::of_url(setting, url))
             .collect();
         if !wrong.is_empty() {
             return Err(wrong);

@@ -164,12 +164,7 @@ impl Settings {
         let mut errors = Vec::new();
         let base = self.base_url.trim().trim_end_matches('/');
         let base = base.strip_suffix("/api/public/otel").unwrap_or(base);
-        if !base.starts_with("https://") && !base.starts_with("http://") {
-            errors.push(SettingError::new(
-                "base_url",
-                "must start with https:// or http://",
-            ));
-        }
+        errors.extend(SettingError::of_url("base_url", base));
         self.environment = self
             .environment
             .filter(|environment| !environment.is_empty());

@@ -95,12 +95,7 @@ impl Settings {
     pub fn check(mut self) -> Result<Config, Vec<SettingError>> {
         let mut errors = Vec::new();
         let base = self.api_url.trim().trim_end_matches('/').to_owned();
-        if !base.starts_with("https://") && !base.starts_with("http://") {
-            errors.push(SettingError::new(
-                "api_url",
-                "must start with https:// or http://",
-            ));
-        }
+        errors.extend(SettingError::of_url("api_url", &base));
         if self.project_name.is_empty() {
             errors.push(SettingError::new("project_name", "must not be empty"));
         }

@@ -273,11 +273,9 @@ impl Settings {
                 .map(str::to_owned)
                 .or_else(|| Some(format!("{}{path}", base.as_deref()?)));
             match url {
-                Some(url) if url.starts_with("https://") || url.starts_with("http://") => url,
-                Some(_) => {
-                    let reason = "must start with https:// or http://";
-                    errors.push(SettingError::new(setting, reason));
-                    String::new()
+                Some(url) => {
+                    errors.extend(SettingError::of_url(setting, &url));
+                    url
                 }
                 None => {
                     let missing = vendor.map_or("endpoint", |vendor| vendor.endpoint.0);

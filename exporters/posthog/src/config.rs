@@ -78,12 +78,7 @@ impl Settings {
     pub fn check(mut self) -> Result<Config, Vec<SettingError>> {
         let mut errors = Vec::new();
         let base = self.host.trim().trim_end_matches('/').to_owned();
-        if !base.starts_with("https://") && !base.starts_with("http://") {
-            errors.push(SettingError::new(
-                "host",
-                "must start with https:// or http://",
-            ));
-        }
+        errors.extend(SettingError::of_url("host", &base));
         if self.api_key.starts_with("phx_") {
             errors.push(SettingError::new(
                 "api_key",

@@ -127,12 +127,11 @@ impl Settings {
             }
         };
         let url = some(self.remote_write_url).map(|url| url.trim().to_owned());
-        if url
+        if let Some(error) = url
             .as_deref()
-            .is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://"))
+            .and_then(|url| SettingError::of_url("remote_write_url", url))
         {
-            let reason = "must start with https:// or http://";
-            return Err(vec![SettingError::new("remote_write_url", reason)]);
+            return Err(vec![error]);
         }
         Ok(Config {
             remote_write: url.map(|url| RemoteWrite {

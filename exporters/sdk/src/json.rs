@@ -14,7 +14,7 @@
 
 use std::io::Write as _;
 
-use crate::blocks::{BLOCK, plain_prefix};
+use crate::blocks::{BLOCK, LONG, long_plain_end, plain_prefix};
 use crate::time;
 
 /// JSON text under construction.
@@ -268,8 +268,14 @@ impl Object<'_> {
 fn append_escaped(out: &mut Vec<u8>, text: &[u8]) {
     out.reserve(text.len() + BLOCK);
     let mut rest = text;
+    let mut plain = 0;
     while let Some(block) = rest.first_chunk() {
-        let taken = append_block(out, block, BLOCK);
+        let mut taken = append_block(out, block, BLOCK);
+        plain = if taken == BLOCK { plain + BLOCK } else { 0 };
+        if plain == LONG {
+            taken = long_plain_end(rest, BLOCK);
+            out.extend_from_slice(rest.get(BLOCK..taken).unwrap_or_default());
+        }
         rest = rest.get(taken..).unwrap_or_default();
     }
     while !rest.is_empty() {

@@ -12,7 +12,7 @@
 
 use std::borrow::Cow;
 
-use crate::blocks::{BLOCK, plain_prefix};
+use crate::blocks::plain_end;
 
 /// What a JSON value is, by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,18 +112,11 @@ pub fn unescape(inside: &str) -> Cow<'_, str> {
 /// What stands before the first backslash, and after it.
 fn split_at_escape(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
-    let mut at = 0;
-    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        at += plain_prefix(block);
-        match bytes.get(at) {
-            Some(b'\\') => break,
-            // A block without a mark, or a mark that is no backslash.
-            Some(byte) if *byte < b' ' || *byte == b'"' => at += 1,
-            _ => {}
-        }
+    let mut at = plain_end(bytes, 0);
+    // What else is marked does not stand in a string of checked text.
+    while *bytes.get(at)? != b'\\' {
+        at = plain_end(bytes, at + 1);
     }
-    let rest = bytes.get(at..)?;
-    let at = at + rest.iter().position(|byte| *byte == b'\\')?;
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
@@ -244,13 +237,7 @@ impl<'a> Cursor<'a> {
         self.at += 1;
         let bytes = self.text.as_bytes();
         loop {
-            while let Some(block) = bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
-                let plain = plain_prefix(block);
-                self.at += plain;
-                if plain < BLOCK {
-                    break;
-                }
-            }
+            self.at = plain_end(bytes, self.at);
             match bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;

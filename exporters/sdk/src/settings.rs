@@ -29,6 +29,13 @@ impl SettingError {
             reason: reason.into(),
         }
     }
+
+    /// What is wrong with a URL that requests go to.
+    #[must_use]
+    pub fn of_url(setting: &str, url: &str) -> Option<Self> {
+        let is_http = url.starts_with("https://") || url.starts_with("http://");
+        (!is_http).then(|| Self::new(setting, "must start with https:// or http://"))
+    }
 }
 
 /// The JSON Schema of an exporter's settings: an object that allows no other keys.

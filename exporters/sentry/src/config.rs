@@ -84,13 +84,11 @@ impl Settings {
         let some = |text: Option<String>| text.filter(|text| !text.is_empty());
         let mut errors = Vec::new();
         let base_url = some(self.base_url);
-        let is_url = |url: &str| url.starts_with("https://") || url.starts_with("http://");
-        if base_url.as_deref().is_some_and(|url| !is_url(url)) {
-            errors.push(SettingError::new(
-                "base_url",
-                "must start with https:// or http://",
-            ));
-        }
+        errors.extend(
+            base_url
+                .as_deref()
+                .and_then(|url| SettingError::of_url("base_url", url)),
+        );
         let Some(dsn) = Dsn::read(self.dsn.trim()) else {
             errors.push(SettingError::new(
                 "dsn",

@@ -134,12 +134,7 @@ impl Settings {
         let mut errors = Vec::new();
         self.authorization = self.authorization.filter(|text| !text.is_empty());
         self.signing_secret = self.signing_secret.filter(|text| !text.is_empty());
-        if !self.url.starts_with("https://") && !self.url.starts_with("http://") {
-            errors.push(SettingError::new(
-                "url",
-                "must start with https:// or http://",
-            ));
-        }
+        errors.extend(SettingError::of_url("url", &self.url));
         if !is_header_name(&self.signature_header) {
             errors.push(SettingError::new(
                 "signature_header",

@@ -283,7 +283,7 @@ impl Groups {
 
 fn part(item: &BatchItem, is_left_out: bool) -> Part {
     let event = &item.event;
-    let text = std::str::from_utf8(&event.payload).unwrap_or_default();
+    let text = decode::utf8(&event.payload).unwrap_or_default();
     let (span, is_end_of_root) = match decode::span(event.kind, text) {
         Ok(span) => (
             SpanAncestor {

@@ -59,6 +59,12 @@ impl Malformed {
     }
 }
 
+/// Bytes looked at together.
+const BLOCK: usize = 16;
+
+/// Bytes looked at together where that many before them meant themselves: most texts are short or have many escapes.
+const LONG: usize = 4 * BLOCK;
+
 type Step = Result<usize, Box<Malformed>>;
 
 /// How deep a value may nest for [`object`] and [`array`]: what fits the stack of bits below.
@@ -344,12 +350,16 @@ fn string(bytes: &[u8], at: usize) -> Step {
 /// The end of the text that means itself: a quote, a backslash, a control character or the end of all.
 #[inline]
 pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
+    let long = at + LONG;
     while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let marks = special(*block);
+        let marks = marks(block).to_bitmask();
         if marks != 0 {
             return at + marks.trailing_zeros() as usize;
         }
-        at += size_of_val(block);
+        at += BLOCK;
+        if at == long {
+            at = long_plain(bytes, at);
+        }
     }
     while byte(bytes, at).is_some_and(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
         at += 1;
@@ -363,14 +373,26 @@ pub(super) fn is_plain(inside: &str) -> bool {
     plain(inside.as_bytes(), 0) == inside.len()
 }
 
-/// One bit a byte: quotes, backslashes and control characters.
+/// How far from `at` on all means itself, many bytes at a time.
+fn long_plain(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(long) = bytes.get(at..).and_then(<[u8]>::first_chunk::<LONG>) {
+        let found = long.as_chunks().0.iter().map(marks);
+        if found.fold(u8x16::ZERO, |all, one| all | one).to_bitmask() != 0 {
+            break;
+        }
+        at += LONG;
+    }
+    at
+}
+
+/// Ones at quotes, backslashes and control characters.
 #[inline]
-fn special(block: [u8; 16]) -> u32 {
-    let block = u8x16::new(block);
+fn marks(block: &[u8; BLOCK]) -> u8x16 {
+    let block = u8x16::new(*block);
     let control = block.min(u8x16::splat(0x1f)).simd_eq(block);
     let quote = block.simd_eq(u8x16::splat(b'"'));
     let backslash = block.simd_eq(u8x16::splat(b'\\'));
-    (control | quote | backslash).to_bitmask()
+    control | quote | backslash
 }
 
 fn escape(bytes: &[u8], at: usize) -> Step {
@@ -513,6 +535,19 @@ mod tests {
         ]);
         prop::collection::vec(token, 0..12)
             .prop_map(|tokens| format!("{{\"k\":{}}}", tokens.concat()))
+    }
+
+    #[test]
+    fn plain_text_ends_at_its_first_mark_however_long_it_is() {
+        for length in 0..200 {
+            let text = vec![b'a'; length];
+            assert_eq!(plain(&text, 0), length);
+            for at in 0..length {
+                let mut text = text.clone();
+                text[at] = [b'"', b'\\', b'\n'][at % 3];
+                assert_eq!((plain(&text, 0), plain(&text, at + 1)), (at, length));
+            }
+        }
     }
 
     proptest! {

@@ -15,8 +15,9 @@ use super::answer::RequestError;
 use super::grpc;
 use super::limits::{InflightBytes, Limits, Share};
 
-/// What is set aside at once for a body whose length is known: a promised length alone should not cost memory.
-const FIRST_CAPACITY_BYTES: usize = 1 << 20;
+/// What is set aside at once for a body whose length is known. It is address space until bytes come, and a body that
+/// has to move while it grows costs its pages and its copies twice; still a promise alone should not take too much.
+const FIRST_CAPACITY_BYTES: usize = 8 << 20;
 
 /// A window of 8 MiB, which RFC 9659 sets as the most on the web: a larger one would cost memory that no limit counts.
 const MAX_ZSTD_WINDOW_LOG: u32 = 23;

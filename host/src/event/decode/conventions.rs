@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use super::flattened::Flattened;
 use super::scan::members;
-use crate::event::fields::{as_count, as_number, as_text, present};
+use crate::event::fields::{as_count, as_number, as_text};
 use crate::event::json::{MAX_VALUE_DEPTH, array, is_value};
 use crate::event::records::{
     Cost, ErrorInfo, Json, ModelCall, OtelSpan, Span, StatusCode, Text, Usage,
@@ -21,29 +21,9 @@ use crate::event::records::{
 /// The span type of a sender that has none of its own.
 const UNTYPED: &str = "generic";
 
-/// Fills what the attributes tell. Spans that a Mastra application sent itself are left alone.
-pub(super) fn complete(span: &mut Span<'_>) {
-    let Some(otel) = span.otel.as_deref() else {
-        return;
-    };
-    let mut found = Found::default();
-    if let Some(Cow::Borrowed(raw)) = span.attributes {
-        // The syntax has been checked and the closure returns no error.
-        let _ = members("attributes", raw, |key, value| {
-            if let Some(value) = present(value) {
-                found.take(&key, value);
-            }
-            Ok(())
-        });
-    }
-    if span.error.is_none() {
-        span.error = error(otel);
-    }
-    found.fill(span);
-}
-
+/// What the attributes tell.
 #[derive(Default)]
-struct Found<'a> {
+pub(super) struct Found<'a> {
     /// By rank: a name that says more wins over one that says less.
     span_type: Option<(u8, &'a str)>,
     input: Option<(u8, Json<'a>)>,
@@ -63,7 +43,8 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn take(&mut self, key: &str, raw: &'a str) {
+    /// Takes an attribute that is not null.
+    pub(super) fn take(&mut self, key: &str, raw: &'a str) {
         if let Some(name) = key.strip_prefix("gen_ai.") {
             self.gen_ai(name, raw);
         } else if let Some(name) = key.strip_prefix("llm.") {
@@ -211,7 +192,11 @@ impl<'a> Found<'a> {
         self.parameters.push_str(&format!("\"{name}\":{raw}"));
     }
 
-    fn fill(mut self, span: &mut Span<'a>) {
+    /// Fills what is still empty.
+    pub(super) fn fill(mut self, span: &mut Span<'a>) {
+        if span.error.is_none() {
+            span.error = span.otel.as_deref().and_then(error);
+        }
         if !self.parameters.is_empty() {
             self.parameters.push('}');
             fill(&mut self.call.parameters, Some(Cow::Owned(self.parameters)));

@@ -68,7 +68,7 @@ mod view;
 use std::borrow::Cow;
 
 use self::scan::{Fields, front, whole};
-use super::fields::FieldError;
+use super::fields::{FieldError, present};
 use super::instrument::Instruments;
 use super::keys::{self, Keys};
 use super::records::{FeedbackItem, Log, Metric, Record, Resource, Score, Span, SpanPhase};
@@ -128,10 +128,32 @@ pub fn record_with<'a>(
 /// See the module's page.
 pub fn span(kind: EventKind, text: &str) -> Result<Span<'_>, FieldError> {
     let mut span = whole::<span::SpanFields<'_>>(text)?.finish(kind)?;
-    span.model = span.attributes.as_ref().and_then(view::model_call);
-    conventions::complete(&mut span);
+    complete(&mut span);
     context::complete_resource(&mut span.resource, span.metadata.as_ref(), None);
     Ok(span)
+}
+
+/// Fills the typed views of the attributes in one pass over them. Conventions are looked for in spans of OpenTelemetry
+/// senders alone.
+fn complete(span: &mut Span<'_>) {
+    let mut model = view::Model::default();
+    let mut conventions = span.otel.as_ref().map(|_| conventions::Found::default());
+    if let Some(Cow::Borrowed(raw)) = span.attributes {
+        // The syntax has been checked and the closure returns no error; attributes that are null have no members.
+        let _ = scan::members("attributes", raw, |key, value| {
+            if let Some(value) = present(value) {
+                model.take(&key, value);
+                if let Some(found) = &mut conventions {
+                    found.take(&key, value);
+                }
+            }
+            Ok(())
+        });
+    }
+    span.model = model.found();
+    if let Some(found) = conventions {
+        found.fill(span);
+    }
 }
 
 /// Decodes a log record.
@@ -241,7 +263,7 @@ pub(super) fn check_front(
 
 /// The payload as text.
 pub(crate) fn utf8(payload: &[u8]) -> Result<&str, FieldError> {
-    std::str::from_utf8(payload).map_err(|error| not_utf8(payload, error.valid_up_to()))
+    simdutf8::compat::from_utf8(payload).map_err(|error| not_utf8(payload, error.valid_up_to()))
 }
 
 fn not_utf8(bytes: &[u8], valid_up_to: usize) -> FieldError {

@@ -4,25 +4,21 @@ use std::borrow::Cow;
 
 use super::context::cost_field;
 use super::scan::members;
-use crate::event::fields::{as_count, as_text, boolean, present, time};
-use crate::event::records::{Cost, Json, ModelCall, Usage};
+use crate::event::fields::{as_count, as_text, boolean, time};
+use crate::event::records::{Cost, ModelCall, Usage};
 
-/// What the attributes say of a model call; `None` when they hold none of its fields.
-pub(super) fn model_call<'a>(attributes: &Json<'a>) -> Option<ModelCall<'a>> {
-    let Cow::Borrowed(raw) = *attributes else {
-        return None;
-    };
-    if raw.len() <= 2 {
-        return None;
-    }
-    let mut call = ModelCall::default();
-    let mut found = false;
-    // The syntax has been checked and the closure returns no error; attributes that are null have no members.
-    let _ = members("attributes", raw, |key, value| {
-        let Some(value) = present(value) else {
-            return Ok(());
-        };
-        found |= match &*key {
+/// What the attributes say of a model call.
+#[derive(Default)]
+pub(super) struct Model<'a> {
+    call: ModelCall<'a>,
+    is_found: bool,
+}
+
+impl<'a> Model<'a> {
+    /// Takes an attribute that is not null.
+    pub(super) fn take(&mut self, key: &str, value: &'a str) {
+        let call = &mut self.call;
+        self.is_found |= match key {
             "model" => set(&mut call.model, as_text(value)),
             "provider" => set(&mut call.provider, as_text(value)),
             "responseModel" => set(&mut call.response_model, as_text(value)),
@@ -43,9 +39,12 @@ pub(super) fn model_call<'a>(attributes: &Json<'a>) -> Option<ModelCall<'a>> {
             ),
             _ => false,
         };
-        Ok(())
-    });
-    found.then_some(call)
+    }
+
+    /// `None` when the attributes held none of its fields.
+    pub(super) fn found(self) -> Option<ModelCall<'a>> {
+        self.is_found.then_some(self.call)
+    }
 }
 
 /// Sets the slot (the last of equal keys counts) and says whether there is a value.

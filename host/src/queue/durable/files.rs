@@ -47,6 +47,9 @@ pub trait LogFile: Send + Sync {
     /// # Errors
     /// What the system said.
     fn length(&self) -> io::Result<u64>;
+
+    /// The system need not keep in its memory what was written and synced so far.
+    fn uncache(&self);
 }
 
 /// A disk.
@@ -117,6 +120,14 @@ impl LogFile for File {
     fn length(&self) -> io::Result<u64> {
         self.metadata().map(|metadata| metadata.len())
     }
+
+    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
+    fn uncache(&self) {
+        let _only_advice = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::DontNeed);
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+    fn uncache(&self) {}
 }
 
 impl Files for Disk {

@@ -94,6 +94,14 @@ impl DurableQueueSettings {
         (self.max_disk_bytes / 32).clamp(4 << 10, 32 << 20)
     }
 
+    /// How many segments later one leaves the system's page cache: when who is that far behind can as well wait for the
+    /// disk. Pages that are given up take the next writes. Without them every write of a backlog goes to fresh memory,
+    /// which costs several times the CPU where a hypervisor has to find it first, and pushes out what others have cached.
+    fn cached_segments(&self) -> u32 {
+        let bytes = (self.max_disk_bytes / 8).min(256 << 20);
+        u32::try_from(bytes / self.segment_bytes()).unwrap_or(1)
+    }
+
     /// What live events may take: below the disk bound by the reserve that moving aside and settlements need.
     fn capacity_bytes(&self) -> u64 {
         let on_disk = self.max_disk_bytes.saturating_sub(3 * self.segment_bytes()) / 8 * 7;

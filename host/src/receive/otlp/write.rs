@@ -181,7 +181,7 @@ pub(super) fn display(out: &mut String, number: impl itoa::Integer) {
 
 /// The text of a field, or an error that names it.
 pub(super) fn utf8<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, FieldError> {
-    std::str::from_utf8(bytes).map_err(|error| {
+    simdutf8::compat::from_utf8(bytes).map_err(|error| {
         let shown = String::from_utf8_lossy(bytes);
         let reason = format!("must be UTF-8, byte {} is not", error.valid_up_to());
         FieldError::new(name, &shown, reason)

@@ -134,6 +134,8 @@ impl LogFile for OpenFile {
     fn length(&self) -> io::Result<u64> {
         Ok(lock(&self.content).written.len() as u64)
     }
+
+    fn uncache(&self) {}
 }
 
 impl Files for Disk {

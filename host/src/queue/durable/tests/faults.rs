@@ -22,6 +22,8 @@ pub(super) struct Faults {
     panicking_sync: AtomicBool,
     failing_reads: AtomicBool,
     failing_cut: AtomicBool,
+    /// Files that may leave the page cache.
+    uncached: AtomicU64,
 }
 
 struct Limit(AtomicU64);
@@ -86,6 +88,11 @@ impl LogFile for Faulty {
 
     fn length(&self) -> io::Result<u64> {
         self.file.length()
+    }
+
+    fn uncache(&self) {
+        self.faults.uncached.fetch_add(1, Ordering::Relaxed);
+        self.file.uncache();
     }
 }
 
@@ -292,6 +299,26 @@ async fn disk_that_cannot_be_read_gives_no_event_and_loses_none() {
     ));
     faults.failing_reads.store(false, Ordering::Relaxed);
     assert_eq!(take_ids(&cursor, Signal::Traces, ALL).await, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn a_backlog_leaves_the_page_cache_but_for_its_newest_segments() {
+    let directory = TempDir::new().expect("made");
+    let files = Arc::new(Unsynced::default());
+    let faults = Arc::clone(&files.faults);
+    let queue = DurableQueue::open_on(files, directory.path(), settings()).expect("opens");
+    queue.open("a", options()).await.expect("opens");
+    for round in 0..50 {
+        queue
+            .append(spans(round * 10..round * 10 + 10))
+            .await
+            .expect("fits");
+    }
+    let segments = queue.inner.lock().segments.len() as u64;
+    let cached = u64::from(settings().cached_segments());
+    assert!(segments > cached + 2, "{segments}");
+    let uncached = faults.uncached.load(Ordering::Relaxed);
+    assert_eq!(uncached, segments - cached);
 }
 
 /// The last segment file.

@@ -23,7 +23,15 @@ impl Writer {
             new_segment(&*self.files, &self.directory, number, &state)
                 .map_err(|error| error.to_string())?
         };
-        self.inner.lock().segments.insert(number, segment);
+        let old = {
+            let mut state = self.inner.lock();
+            state.segments.insert(number, segment);
+            let old = number.checked_sub(self.inner.settings.cached_segments());
+            old.and_then(|old| state.segments.get(&old).cloned())
+        };
+        if let Some(old) = old {
+            old.file.uncache();
+        }
         self.active = active;
         // With its first group, or soon: until then the segment before says the same.
         (self.unsynced, self.is_unlisted) = (true, true);
