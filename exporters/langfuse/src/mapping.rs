@@ -28,7 +28,7 @@ const FOLLOWED: (&str, &str) = ("@mastra/langfuse", "1.5.8");
 const CONVENTIONS: Conventions = Conventions::INFERENCE;
 
 /// Bytes that a span takes beside its texts, about.
-const BYTES_A_SPAN: usize = 1_536;
+const BYTES_A_SPAN: usize = 1_024;
 
 /// The body of `POST /api/public/otel/v1/traces`, protobuf.
 #[must_use]
@@ -88,8 +88,8 @@ impl Parts<Span> for Spans<'_> {
     }
 
     fn item<E: Encoder>(&mut self, encoder: &mut E, span: &Span) {
-        let metadata = Metadata::read(span.metadata.as_deref().unwrap_or("{}"));
         mastra_otlp::span::span(encoder, span, &CONVENTIONS.head(span), |sink| {
+            let metadata = Metadata::read(span.metadata.as_deref().unwrap_or("{}"), sink);
             CONVENTIONS.attributes(span, metadata.facts(), sink);
             self.common.everywhere(sink);
             if span.otel.is_none() {
@@ -132,19 +132,19 @@ struct Metadata<'a> {
 }
 
 impl<'a> Metadata<'a> {
-    fn read(all: &'a str) -> Self {
+    /// Finds what has a place of its own, and writes the rest on the way.
+    fn read(all: &'a str, sink: &mut impl Attributes) -> Self {
         let mut found = Self {
             all,
             ..Self::default()
         };
         for (key, value) in members(all) {
-            match key {
-                "toolCallId" => found.tool_call_id = Some(value),
-                _ => {
-                    if let Some(slot) = found.slot(key) {
-                        *slot = Some(value);
-                    }
-                }
+            if key == "toolCallId" {
+                found.tool_call_id = Some(value);
+            }
+            match found.slot(key) {
+                Some(slot) => *slot = Some(value),
+                None => scalar(sink, Key::under("mastra.metadata.", key), value),
             }
         }
         found
@@ -177,10 +177,8 @@ impl<'a> Metadata<'a> {
         }
     }
 
+    /// Writes what has a place of its own.
     fn write(&self, sink: &mut impl Attributes) {
-        for (key, value) in self.rest() {
-            scalar(sink, Key::under("mastra.metadata.", key), value);
-        }
         let texts = [
             (wire::USER_ID, self.user_id),
             (wire::SESSION_ID, self.session()),

@@ -134,7 +134,7 @@ fn observation(log: &Log, sink: &mut impl Attributes) {
 
 /// User, session, tags and metadata: those of the span, unless the log's context says otherwise.
 fn context(log: &Log, sink: &mut impl Attributes) {
-    let mut metadata = Metadata::read(log.metadata.as_deref().unwrap_or("{}"));
+    let mut metadata = Metadata::read(log.metadata.as_deref().unwrap_or("{}"), sink);
     if let Some(context) = &log.correlation {
         let session = context.session_id.as_ref().or(context.thread_id.as_ref());
         for (key, value, known) in [
