@@ -213,8 +213,9 @@ impl<'a> Metadata<'a> {
 /// bits; a double is the same number to it.
 fn scalar(sink: &mut impl Attributes, key: Key<'_>, json: &str) {
     match json.parse::<i64>() {
-        Ok(number) if !(0..1 << 31).contains(&number) => sink.float(key, number as f64),
-        _ => sink.scalar(key, json),
+        Ok(number @ 0..=0x7fff_ffff) => sink.integer(key, number.unsigned_abs()),
+        Ok(number) => sink.float(key, number as f64),
+        Err(_) => sink.scalar(key, json),
     }
 }
 

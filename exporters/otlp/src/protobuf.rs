@@ -190,6 +190,11 @@ impl ProtobufEncoder {
         self.bytes(STRING, text);
     }
 
+    fn whole_attribute(&mut self, key: Key<'_>, number: i64) {
+        self.key_value(key, 1 + varint_width(number as u64));
+        self.write_whole(number);
+    }
+
     /// The fields of an `AnyValue`.
     fn write_any_value(&mut self, json: &str, depth: usize) {
         match kind(json) {
@@ -214,14 +219,15 @@ impl ProtobufEncoder {
     }
 
     fn write_number(&mut self, json: &str) {
-        let is_double = json.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
-        match json.parse::<i64>() {
-            Ok(number) if !is_double => {
-                self.tag(INT, VARINT);
-                self.varint(number as u64);
-            }
-            _ => self.write_double(DOUBLE, json.parse().unwrap_or(f64::NAN)),
+        match json.parse() {
+            Ok(number) => self.write_whole(number),
+            Err(_) => self.write_double(DOUBLE, json.parse().unwrap_or(f64::NAN)),
         }
+    }
+
+    fn write_whole(&mut self, number: i64) {
+        self.tag(INT, VARINT);
+        self.varint(number as u64);
     }
 
     fn write_double(&mut self, number: u32, value: f64) {
@@ -437,8 +443,16 @@ impl Attributes for ProtobufEncoder {
     }
 
     fn value(&mut self, key: Key<'_>, json: &str) {
-        if kind(json) == Kind::Text {
-            return self.json_as_text(key, json);
+        match kind(json) {
+            Kind::Text => return self.json_as_text(key, json),
+            Kind::Boolean => return self.boolean(key, json.trim_ascii() == "true"),
+            Kind::Number => {
+                return match json.trim_ascii().parse() {
+                    Ok(number) => self.whole_attribute(key, number),
+                    Err(_) => self.float(key, json.trim_ascii().parse().unwrap_or(f64::NAN)),
+                };
+            }
+            Kind::Null | Kind::Array | Kind::Object => {}
         }
         let pair = Field {
             number: self.attributes,
@@ -457,11 +471,7 @@ impl Attributes for ProtobufEncoder {
 
     fn integer(&mut self, key: Key<'_>, number: u64) {
         match i64::try_from(number) {
-            Ok(_) => {
-                self.key_value(key, 1 + varint_width(number));
-                self.tag(INT, VARINT);
-                self.varint(number);
-            }
+            Ok(number) => self.whole_attribute(key, number),
             Err(_) => self.float(key, number as f64),
         }
     }
