@@ -9,8 +9,8 @@ use serde::Deserialize;
 /// Items a batch: what the OpenTelemetry SDKs send at once.
 pub const MAX_ITEMS: u32 = 512;
 
-/// Bytes a batch, of the events' JSON text. A request may have 5 MB (docs: API limits, read 2026-11); OTLP/JSON with its
-/// escaped values takes two to four times the event's text.
+/// Bytes a batch, of the events' JSON text. A request may have 5 MB (docs: API limits, read 2026-11); what is sent takes
+/// up to three times the event's text: a root's input and output go twice, under longer keys.
 pub const MAX_BYTES: u32 = 1 << 20;
 
 /// Where Langfuse Cloud (EU) is.

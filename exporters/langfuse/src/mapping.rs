@@ -1,18 +1,17 @@
 //! Spans as Langfuse wants them: the shared OpenTelemetry conversion, then Langfuse's own attributes. Pure: records in,
-//! JSON text out. What the official exporter writes is written the same way; where this one does more or differs,
+//! bytes out. What the official exporter writes is written the same way; where this one does more or differs,
 //! `differences.json` says why.
 
 pub mod logs;
 pub mod scores;
 mod usage;
 
-use mastra_exporter_sdk::json::JsonText;
 use mastra_exporter_sdk::raw::{Kind, inside_quotes, kind, member, members};
 use mastra_exporter_sdk::records::{EventResource, EventScope, Span, SpanBatch};
 use mastra_exporter_sdk::time::iso;
 use mastra_llm::cost;
 use mastra_otlp::attributes::{Attributes, Key};
-use mastra_otlp::encode::Encoder;
+use mastra_otlp::encode::{Encoder, Encoding};
 use mastra_otlp::envelope::{Origin, Parts, SPANS, Sender};
 use mastra_otlp::genai::{
     Conventions, InputOutput, MetadataFacts, has_named_attributes, is_thread_id,
@@ -28,12 +27,12 @@ const FOLLOWED: (&str, &str) = ("@mastra/langfuse", "1.5.8");
 
 const CONVENTIONS: Conventions = Conventions::INFERENCE;
 
-/// Bytes that a span takes in OTLP/JSON beside its texts, about.
-const BYTES_A_SPAN: usize = 3_072;
+/// Bytes that a span takes beside its texts, about.
+const BYTES_A_SPAN: usize = 1_024;
 
-/// The body of `POST /api/public/otel/v1/traces`.
+/// The body of `POST /api/public/otel/v1/traces`, protobuf.
 #[must_use]
-pub fn trace_request(batch: &SpanBatch, config: &Config) -> JsonText {
+pub fn trace_request(batch: &SpanBatch, config: &Config) -> Vec<u8> {
     let mut parts = Spans {
         common: Common {
             config,
@@ -43,7 +42,7 @@ pub fn trace_request(batch: &SpanBatch, config: &Config) -> JsonText {
     };
     let texts: usize = batch.spans.iter().map(mastra_otlp::span::text_bytes).sum();
     let capacity = batch.spans.len() * BYTES_A_SPAN + texts;
-    SPANS.json(capacity, &batch.spans, &mut parts)
+    SPANS.encode(Encoding::Protobuf, capacity, &batch.spans, &mut parts)
 }
 
 /// What spans and logs share.
@@ -89,8 +88,8 @@ impl Parts<Span> for Spans<'_> {
     }
 
     fn item<E: Encoder>(&mut self, encoder: &mut E, span: &Span) {
-        let metadata = Metadata::read(span.metadata.as_deref().unwrap_or("{}"));
         mastra_otlp::span::span(encoder, span, &CONVENTIONS.head(span), |sink| {
+            let metadata = Metadata::read(span.metadata.as_deref().unwrap_or("{}"), sink);
             CONVENTIONS.attributes(span, metadata.facts(), sink);
             self.common.everywhere(sink);
             if span.otel.is_none() {
@@ -133,19 +132,19 @@ struct Metadata<'a> {
 }
 
 impl<'a> Metadata<'a> {
-    fn read(all: &'a str) -> Self {
+    /// Finds what has a place of its own, and writes the rest on the way.
+    fn read(all: &'a str, sink: &mut impl Attributes) -> Self {
         let mut found = Self {
             all,
             ..Self::default()
         };
         for (key, value) in members(all) {
-            match key {
-                "toolCallId" => found.tool_call_id = Some(value),
-                _ => {
-                    if let Some(slot) = found.slot(key) {
-                        *slot = Some(value);
-                    }
-                }
+            if key == "toolCallId" {
+                found.tool_call_id = Some(value);
+            }
+            match found.slot(key) {
+                Some(slot) => *slot = Some(value),
+                None => scalar(sink, Key::under("mastra.metadata.", key), value),
             }
         }
         found
@@ -178,10 +177,8 @@ impl<'a> Metadata<'a> {
         }
     }
 
+    /// Writes what has a place of its own.
     fn write(&self, sink: &mut impl Attributes) {
-        for (key, value) in self.rest() {
-            sink.scalar(Key::under("mastra.metadata.", key), value);
-        }
         let texts = [
             (wire::USER_ID, self.user_id),
             (wire::SESSION_ID, self.session()),
@@ -209,6 +206,16 @@ impl<'a> Metadata<'a> {
             .into_iter()
             .flatten()
             .find(|value| kind(value) != Kind::Null)
+    }
+}
+
+/// A JSON value as [`Attributes::scalar`] has it. Langfuse before 3.214 misreads protobuf's integers below 0 and above 31
+/// bits; a double is the same number to it.
+fn scalar(sink: &mut impl Attributes, key: Key<'_>, json: &str) {
+    match json.parse::<i64>() {
+        Ok(number @ 0..=0x7fff_ffff) => sink.integer(key, number.unsigned_abs()),
+        Ok(number) => sink.float(key, number as f64),
+        Err(_) => sink.scalar(key, json),
     }
 }
 
@@ -276,7 +283,7 @@ fn observation(span: &Span, sink: &mut impl Attributes) {
     }
     if !has_named_attributes(span_type) {
         for (key, value) in members(span.attributes.as_deref().unwrap_or("{}")) {
-            sink.scalar(Key::under(wire::OBSERVATION_METADATA, key), value);
+            scalar(sink, Key::under(wire::OBSERVATION_METADATA, key), value);
         }
     }
     if let Some(observation_type) = explicit_type(span) {

@@ -9,6 +9,7 @@ use mastra_exporter_sdk::outcome::{
     ItemResult, PartialSuccess, SendOutcome, SendResult, Statuses, with_skipped,
 };
 use mastra_exporter_sdk::raw::member;
+use mastra_otlp::encode::Encoding;
 
 use crate::config::{Config, ScoreBatching};
 use crate::wire::Score;
@@ -22,9 +23,10 @@ const SINGLE_SCORES_BUDGET: Duration = Duration::from_secs(10);
 
 /// Sends spans. Not repeated on an unknown outcome by this code: Langfuse would store them twice.
 #[must_use]
-pub fn otlp(config: &Config, body: JsonText, items: usize) -> SendResult {
+pub fn otlp(config: &Config, body: Vec<u8>, items: usize) -> SendResult {
     // Without the version, what is sent may show up ten minutes late.
-    let request = post(config, &config.traces_url, body)
+    let request = Request::post(&config.traces_url).bytes(Encoding::Protobuf.content_type(), body);
+    let request = authorized(config, request)
         .header("x-langfuse-ingestion-version", "4")
         .gzip();
     mastra_otlp::reply::batch(STATUSES, &request.send(), items)
@@ -42,15 +44,13 @@ pub fn scores(config: &Config, records: Vec<Result<Score<'_>, &'static str>>) ->
         ScoreBatching::Single => STATUSES.one_by_one(&sendable, SINGLE_SCORES_BUDGET, |score| {
             let mut body = JsonText::default();
             score.write(&mut body);
-            post(config, &config.scores_url, body).send()
+            authorized(config, Request::post(&config.scores_url).json(body)).send()
         }),
         ScoreBatching::Array => {
             let mut body = JsonText::default();
             body.array(&sendable, |text, score| score.write(text));
-            score_batch(
-                &post(config, &config.scores_url, body).gzip().send(),
-                sendable.len(),
-            )
+            let request = authorized(config, Request::post(&config.scores_url).json(body));
+            score_batch(&request.gzip().send(), sendable.len())
         }
     })
 }
@@ -77,10 +77,10 @@ fn score_batch(reply: &Result<Response, HttpError>, items: usize) -> SendResult 
     })
 }
 
-fn post(config: &Config, url: &str, body: JsonText) -> Request {
+/// With who sends, and the credentials.
+fn authorized(config: &Config, request: Request) -> Request {
     let settings = &config.settings;
-    Request::post(url)
-        .json(body)
+    request
         .header("x-langfuse-sdk-name", "mastra-host")
         .header("x-langfuse-sdk-version", env!("CARGO_PKG_VERSION"))
         .header("x-langfuse-public-key", settings.public_key.as_str())

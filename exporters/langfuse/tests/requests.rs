@@ -56,7 +56,10 @@ fn spans_go_in_one_compressed_request_with_the_version_and_credentials() {
         ("POST", "https://langfuse.test/api/public/otel/v1/traces")
     );
     assert_eq!(header(request, "x-langfuse-ingestion-version"), Some("4"));
-    assert_eq!(header(request, "content-type"), Some("application/json"));
+    assert_eq!(
+        header(request, "content-type"),
+        Some("application/x-protobuf")
+    );
     assert_eq!(header(request, "x-extra"), Some("yes"));
     assert_eq!(request.compression, Some(Compression::Gzip));
     assert_eq!(

@@ -370,167 +370,149 @@ pub fn has_named_attributes(span_type: &str) -> bool {
 /// Attribute of the event, attribute of the span.
 type Field = (&'static str, &'static str);
 
+/// The attributes of a span type that have a name of their own.
 fn fields_of(span_type: &str) -> Option<&'static [Field]> {
-    let (_, fields) = NAMED_ATTRIBUTES
-        .iter()
-        .find(|(types, _)| types.contains(&span_type))?;
-    Some(fields)
+    Some(match span_type {
+        "agent_run" => AGENT_RUN,
+        "tool_call" | "provider_tool_call" | "client_tool_call" => TOOL_CALL,
+        "mcp_tool_call" => MCP_TOOL_CALL,
+        "mcp_server_request" => MCP_SERVER_REQUEST,
+        "model_step" => MODEL_STEP,
+        "rag_embedding" => RAG_EMBEDDING,
+        "workflow_run" => WORKFLOW_RUN,
+        "workflow_step" => WORKFLOW_STEP,
+        "workflow_conditional" => WORKFLOW_CONDITIONAL,
+        "workflow_conditional_eval" => WORKFLOW_CONDITIONAL_EVAL,
+        "workflow_parallel" => WORKFLOW_PARALLEL,
+        "workflow_loop" => WORKFLOW_LOOP,
+        "workflow_sleep" => WORKFLOW_SLEEP,
+        "workflow_wait_event" => WORKFLOW_WAIT_EVENT,
+        _ => return None,
+    })
 }
 
-/// Span types, and the attributes that have a name of their own in them.
-const NAMED_ATTRIBUTES: &[(&[&str], &[Field])] = &[
+const AGENT_RUN: &[Field] = &[
+    ("conversationId", "gen_ai.conversation.id"),
+    ("instructions", "gen_ai.system_instructions"),
+    ("availableTools", "gen_ai.tool.definitions"),
+    ("maxSteps", "mastra.agent_run.max_steps"),
+];
+
+const TOOL_CALL: &[Field] = &[
+    ("toolDescription", "gen_ai.tool.description"),
+    ("toolType", "gen_ai.tool.type"),
+];
+
+const MCP_TOOL_CALL: &[Field] = &[
+    ("toolDescription", "gen_ai.tool.description"),
+    ("toolType", "gen_ai.tool.type"),
+    ("mcpServer", "server.address"),
+    ("mcpServer", "mastra.mcp_tool_call.server_name"),
+    ("serverVersion", "mastra.mcp_tool_call.server_version"),
+];
+
+const MCP_SERVER_REQUEST: &[Field] = &[
+    ("mcpMethod", "mcp.method.name"),
+    ("mcpProtocolVersion", "mcp.protocol.version"),
+    ("mcpServer", "mastra.mcp_server_request.server_name"),
+    ("serverVersion", "mastra.mcp_server_request.server_version"),
+    ("targetName", "mastra.mcp_server_request.target_name"),
+    ("clientName", "mastra.mcp_server_request.client_name"),
+    ("clientVersion", "mastra.mcp_server_request.client_version"),
+];
+
+const MODEL_STEP: &[Field] = &[
+    ("stepIndex", "mastra.model_step.step_index"),
+    ("isContinued", "mastra.model_step.is_continued"),
+];
+
+const RAG_EMBEDDING: &[Field] = &[
+    ("dimensions", "gen_ai.embeddings.dimension.count"),
+    ("dimensions", "mastra.rag_embedding.dimensions"),
+    ("mode", "mastra.rag_embedding.mode"),
+    ("inputCount", "mastra.rag_embedding.input_count"),
+];
+
+const WORKFLOW_RUN: &[Field] = &[("status", "mastra.workflow_run.status")];
+
+const WORKFLOW_STEP: &[Field] = &[
+    ("status", "mastra.workflow_step.status"),
+    ("entryDescription", "mastra.workflow_step.entry_description"),
+    ("entryMetadata", "mastra.workflow_step.entry_metadata"),
+];
+
+const WORKFLOW_CONDITIONAL: &[Field] = &[
     (
-        &["agent_run"],
-        &[
-            ("conversationId", "gen_ai.conversation.id"),
-            ("instructions", "gen_ai.system_instructions"),
-            ("availableTools", "gen_ai.tool.definitions"),
-            ("maxSteps", "mastra.agent_run.max_steps"),
-        ],
+        "conditionCount",
+        "mastra.workflow_conditional.condition_count",
     ),
     (
-        &["tool_call", "provider_tool_call", "client_tool_call"],
-        &[
-            ("toolDescription", "gen_ai.tool.description"),
-            ("toolType", "gen_ai.tool.type"),
-        ],
+        "truthyIndexes",
+        "mastra.workflow_conditional.truthy_indexes",
     ),
     (
-        &["mcp_tool_call"],
-        &[
-            ("toolDescription", "gen_ai.tool.description"),
-            ("toolType", "gen_ai.tool.type"),
-            ("mcpServer", "server.address"),
-            ("mcpServer", "mastra.mcp_tool_call.server_name"),
-            ("serverVersion", "mastra.mcp_tool_call.server_version"),
-        ],
+        "selectedSteps",
+        "mastra.workflow_conditional.selected_steps",
+    ),
+    ("entryId", "mastra.workflow_conditional.entry_id"),
+    (
+        "entryDescription",
+        "mastra.workflow_conditional.entry_description",
     ),
     (
-        &["mcp_server_request"],
-        &[
-            ("mcpMethod", "mcp.method.name"),
-            ("mcpProtocolVersion", "mcp.protocol.version"),
-            ("mcpServer", "mastra.mcp_server_request.server_name"),
-            ("serverVersion", "mastra.mcp_server_request.server_version"),
-            ("targetName", "mastra.mcp_server_request.target_name"),
-            ("clientName", "mastra.mcp_server_request.client_name"),
-            ("clientVersion", "mastra.mcp_server_request.client_version"),
-        ],
+        "entryMetadata",
+        "mastra.workflow_conditional.entry_metadata",
     ),
+];
+
+const WORKFLOW_CONDITIONAL_EVAL: &[Field] = &[
     (
-        &["model_step"],
-        &[
-            ("stepIndex", "mastra.model_step.step_index"),
-            ("isContinued", "mastra.model_step.is_continued"),
-        ],
+        "conditionIndex",
+        "mastra.workflow_conditional_eval.condition_index",
     ),
+    ("result", "mastra.workflow_conditional_eval.result"),
+];
+
+const WORKFLOW_PARALLEL: &[Field] = &[
+    ("branchCount", "mastra.workflow_parallel.branch_count"),
+    ("parallelSteps", "mastra.workflow_parallel.parallel_steps"),
+    ("entryId", "mastra.workflow_parallel.entry_id"),
     (
-        &["rag_embedding"],
-        &[
-            ("dimensions", "gen_ai.embeddings.dimension.count"),
-            ("dimensions", "mastra.rag_embedding.dimensions"),
-            ("mode", "mastra.rag_embedding.mode"),
-            ("inputCount", "mastra.rag_embedding.input_count"),
-        ],
+        "entryDescription",
+        "mastra.workflow_parallel.entry_description",
     ),
+    ("entryMetadata", "mastra.workflow_parallel.entry_metadata"),
+];
+
+const WORKFLOW_LOOP: &[Field] = &[
+    ("loopType", "mastra.workflow_loop.loop_type"),
+    ("iteration", "mastra.workflow_loop.iteration"),
+    ("totalIterations", "mastra.workflow_loop.total_iterations"),
+    ("concurrency", "mastra.workflow_loop.concurrency"),
+    ("entryId", "mastra.workflow_loop.entry_id"),
+    ("entryDescription", "mastra.workflow_loop.entry_description"),
+    ("entryMetadata", "mastra.workflow_loop.entry_metadata"),
+];
+
+const WORKFLOW_SLEEP: &[Field] = &[
+    ("durationMs", "mastra.workflow_sleep.duration_ms"),
+    ("untilDate", "mastra.workflow_sleep.until_date"),
+    ("sleepType", "mastra.workflow_sleep.sleep_type"),
+    ("entryId", "mastra.workflow_sleep.entry_id"),
     (
-        &["workflow_run"],
-        &[("status", "mastra.workflow_run.status")],
+        "entryDescription",
+        "mastra.workflow_sleep.entry_description",
     ),
+    ("entryMetadata", "mastra.workflow_sleep.entry_metadata"),
+];
+
+const WORKFLOW_WAIT_EVENT: &[Field] = &[
+    ("eventName", "mastra.workflow_wait_event.event_name"),
+    ("timeoutMs", "mastra.workflow_wait_event.timeout_ms"),
+    ("eventReceived", "mastra.workflow_wait_event.event_received"),
     (
-        &["workflow_step"],
-        &[
-            ("status", "mastra.workflow_step.status"),
-            ("entryDescription", "mastra.workflow_step.entry_description"),
-            ("entryMetadata", "mastra.workflow_step.entry_metadata"),
-        ],
-    ),
-    (
-        &["workflow_conditional"],
-        &[
-            (
-                "conditionCount",
-                "mastra.workflow_conditional.condition_count",
-            ),
-            (
-                "truthyIndexes",
-                "mastra.workflow_conditional.truthy_indexes",
-            ),
-            (
-                "selectedSteps",
-                "mastra.workflow_conditional.selected_steps",
-            ),
-            ("entryId", "mastra.workflow_conditional.entry_id"),
-            (
-                "entryDescription",
-                "mastra.workflow_conditional.entry_description",
-            ),
-            (
-                "entryMetadata",
-                "mastra.workflow_conditional.entry_metadata",
-            ),
-        ],
-    ),
-    (
-        &["workflow_conditional_eval"],
-        &[
-            (
-                "conditionIndex",
-                "mastra.workflow_conditional_eval.condition_index",
-            ),
-            ("result", "mastra.workflow_conditional_eval.result"),
-        ],
-    ),
-    (
-        &["workflow_parallel"],
-        &[
-            ("branchCount", "mastra.workflow_parallel.branch_count"),
-            ("parallelSteps", "mastra.workflow_parallel.parallel_steps"),
-            ("entryId", "mastra.workflow_parallel.entry_id"),
-            (
-                "entryDescription",
-                "mastra.workflow_parallel.entry_description",
-            ),
-            ("entryMetadata", "mastra.workflow_parallel.entry_metadata"),
-        ],
-    ),
-    (
-        &["workflow_loop"],
-        &[
-            ("loopType", "mastra.workflow_loop.loop_type"),
-            ("iteration", "mastra.workflow_loop.iteration"),
-            ("totalIterations", "mastra.workflow_loop.total_iterations"),
-            ("concurrency", "mastra.workflow_loop.concurrency"),
-            ("entryId", "mastra.workflow_loop.entry_id"),
-            ("entryDescription", "mastra.workflow_loop.entry_description"),
-            ("entryMetadata", "mastra.workflow_loop.entry_metadata"),
-        ],
-    ),
-    (
-        &["workflow_sleep"],
-        &[
-            ("durationMs", "mastra.workflow_sleep.duration_ms"),
-            ("untilDate", "mastra.workflow_sleep.until_date"),
-            ("sleepType", "mastra.workflow_sleep.sleep_type"),
-            ("entryId", "mastra.workflow_sleep.entry_id"),
-            (
-                "entryDescription",
-                "mastra.workflow_sleep.entry_description",
-            ),
-            ("entryMetadata", "mastra.workflow_sleep.entry_metadata"),
-        ],
-    ),
-    (
-        &["workflow_wait_event"],
-        &[
-            ("eventName", "mastra.workflow_wait_event.event_name"),
-            ("timeoutMs", "mastra.workflow_wait_event.timeout_ms"),
-            ("eventReceived", "mastra.workflow_wait_event.event_received"),
-            (
-                "waitDurationMs",
-                "mastra.workflow_wait_event.wait_duration_ms",
-            ),
-        ],
+        "waitDurationMs",
+        "mastra.workflow_wait_event.wait_duration_ms",
     ),
 ];
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mastra_exporter_sdk::ids::push_padded;
 use mastra_exporter_sdk::json::JsonText;
 use mastra_exporter_sdk::raw::{
     Kind, elements, inside_quotes, kind, members, text as json_text, unescape,
@@ -22,9 +23,6 @@ const FIXED32: u32 = 5;
 const SMALL_FIELD: u32 = 16;
 /// Below it a length is one byte.
 const SMALL_LENGTH: usize = 0x80;
-
-/// Bytes of a trace id.
-const MAX_ID_BYTES: usize = 16;
 
 /// Fields of `KeyValue`.
 const KEY: u32 = 1;
@@ -82,7 +80,17 @@ impl ProtobufEncoder {
     }
 
     #[inline]
-    fn varint(&mut self, mut number: u64) {
+    fn varint(&mut self, number: u64) {
+        if number < 0x80 {
+            self.out.push(number as u8);
+        } else {
+            self.long_varint(number);
+        }
+    }
+
+    /// Out of line, so that short ones are in line.
+    #[inline(never)]
+    fn long_varint(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.out.push(number as u8 | 0x80);
             number >>= 7;
@@ -152,17 +160,21 @@ impl ProtobufEncoder {
     /// Begins a `KeyValue` whose value's message has this many bytes; the caller writes them.
     #[inline]
     fn key_value(&mut self, key: Key<'_>, value_length: usize) {
-        let name = unescape(key.name);
+        // Most keys have no name.
+        let name = match key.name {
+            "" => Cow::Borrowed(""),
+            name => unescape(name),
+        };
         let key_length = key.prefix.len() + name.len();
-        let length = 2 + sized(key_length) + sized(value_length);
-        let is_small = length < SMALL_LENGTH && self.attributes < SMALL_FIELD;
-        if is_small {
+        // If each length takes a byte.
+        let length = 4 + key_length + value_length;
+        if length < SMALL_LENGTH && self.attributes < SMALL_FIELD {
             let tag = (self.attributes << 3 | LENGTH) as u8;
             let key_tag = (KEY << 3 | LENGTH) as u8;
             self.out
                 .extend_from_slice(&[tag, length as u8, key_tag, key_length as u8]);
         } else {
-            self.length_tag(self.attributes, length);
+            self.length_tag(self.attributes, 2 + sized(key_length) + sized(value_length));
             self.length_tag(KEY, key_length);
         }
         self.out.extend_from_slice(key.prefix.as_bytes());
@@ -176,6 +188,11 @@ impl ProtobufEncoder {
     fn text_attribute(&mut self, key: Key<'_>, text: &[u8]) {
         self.key_value(key, 1 + sized(text.len()));
         self.bytes(STRING, text);
+    }
+
+    fn whole_attribute(&mut self, key: Key<'_>, number: i64) {
+        self.key_value(key, 1 + varint_width(number as u64));
+        self.write_whole(number);
     }
 
     /// The fields of an `AnyValue`.
@@ -202,14 +219,15 @@ impl ProtobufEncoder {
     }
 
     fn write_number(&mut self, json: &str) {
-        let is_double = json.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
-        match json.parse::<i64>() {
-            Ok(number) if !is_double => {
-                self.tag(INT, VARINT);
-                self.varint(number as u64);
-            }
-            _ => self.write_double(DOUBLE, json.parse().unwrap_or(f64::NAN)),
+        match json.parse() {
+            Ok(number) => self.write_whole(number),
+            Err(_) => self.write_double(DOUBLE, json.parse().unwrap_or(f64::NAN)),
         }
+    }
+
+    fn write_whole(&mut self, number: i64) {
+        self.tag(INT, VARINT);
+        self.varint(number as u64);
     }
 
     fn write_double(&mut self, number: u32, value: f64) {
@@ -301,19 +319,18 @@ impl Encoder for ProtobufEncoder {
     }
 
     fn id(&mut self, field: Field, hex: &str, digits: usize) {
-        let length = (digits / 2).min(MAX_ID_BYTES);
-        let mut id = [0_u8; MAX_ID_BYTES];
-        for (byte, pair) in id
-            .iter_mut()
-            .take(length)
-            .rev()
-            .zip(hex.as_bytes().rchunks(2))
-        {
-            *byte = pair
-                .iter()
-                .fold(0, |value, digit| value << 4 | hex_digit(*digit));
+        let mut padded = Vec::new();
+        let hex = if hex.len() < digits {
+            push_padded(&mut padded, hex, digits);
+            &padded
+        } else {
+            hex.as_bytes()
+        };
+        let (eights, _) = hex.as_chunks();
+        self.length_tag(field.number, digits / 2);
+        for eight in eights.iter().take(digits / 8) {
+            self.out.extend_from_slice(&four_bytes(*eight));
         }
-        self.bytes(field.number, id.get(..length).unwrap_or_default());
     }
 
     fn fixed64(&mut self, field: Field, number: u64) {
@@ -397,13 +414,14 @@ impl Encoder for ProtobufEncoder {
     }
 }
 
-const fn hex_digit(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        b'A'..=b'F' => digit - b'A' + 10,
-        _ => 0,
-    }
+/// The bytes of eight hex digits, all at once.
+const fn four_bytes(digits: [u8; 8]) -> [u8; 4] {
+    let text = u64::from_le_bytes(digits);
+    // Letters have bit 6, and a lower half from 1.
+    let letters = text >> 6 & 0x0101_0101_0101_0101;
+    let halves = (text & 0x0f0f_0f0f_0f0f_0f0f) + letters * 9;
+    let [first, _, second, _, third, _, fourth, _] = (halves << 4 | halves >> 8).to_le_bytes();
+    [first, second, third, fourth]
 }
 
 impl Attributes for ProtobufEncoder {
@@ -425,8 +443,16 @@ impl Attributes for ProtobufEncoder {
     }
 
     fn value(&mut self, key: Key<'_>, json: &str) {
-        if kind(json) == Kind::Text {
-            return self.json_as_text(key, json);
+        match kind(json) {
+            Kind::Text => return self.json_as_text(key, json),
+            Kind::Boolean => return self.boolean(key, json.trim_ascii() == "true"),
+            Kind::Number => {
+                return match json.trim_ascii().parse() {
+                    Ok(number) => self.whole_attribute(key, number),
+                    Err(_) => self.float(key, json.trim_ascii().parse().unwrap_or(f64::NAN)),
+                };
+            }
+            Kind::Null | Kind::Array | Kind::Object => {}
         }
         let pair = Field {
             number: self.attributes,
@@ -445,11 +471,7 @@ impl Attributes for ProtobufEncoder {
 
     fn integer(&mut self, key: Key<'_>, number: u64) {
         match i64::try_from(number) {
-            Ok(_) => {
-                self.key_value(key, 1 + varint_width(number));
-                self.tag(INT, VARINT);
-                self.varint(number);
-            }
+            Ok(number) => self.whole_attribute(key, number),
             Err(_) => self.float(key, number as f64),
         }
     }

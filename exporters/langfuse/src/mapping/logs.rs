@@ -4,27 +4,29 @@
 use std::borrow::Cow;
 
 use mastra_exporter_sdk::ids;
-use mastra_exporter_sdk::json::JsonText;
 use mastra_exporter_sdk::raw::{members, text as json_text};
 use mastra_exporter_sdk::records::{Log, LogBatch};
 use mastra_otlp::attributes::{Attributes, Key};
-use mastra_otlp::encode::Encoder;
+use mastra_otlp::encode::{Encoder, Encoding};
 use mastra_otlp::envelope::{Origin, Parts, SPANS};
 use mastra_otlp::span::{Point, point};
 
-use super::{Common, Metadata, trace_tags};
+use super::{Common, Metadata, scalar, trace_tags};
 use crate::config::{Config, LogsWithoutTrace};
 use crate::wire;
 
 /// Longest name of an observation made of a log's message, in characters.
 const MAX_NAME_CHARS: usize = 100;
 
+/// Bytes that a log takes, about.
+const BYTES_A_LOG: usize = 1_024;
+
 /// Keeps ids made of a log's id apart from others.
 const NAMESPACE: &str = "log";
 
-/// The body of `POST /api/public/otel/v1/traces`, and for each log of the batch why it is not in it.
+/// The body of `POST /api/public/otel/v1/traces`, protobuf, and for each log of the batch why it is not in it.
 #[must_use]
-pub fn request(batch: &LogBatch, config: &Config) -> (JsonText, Vec<Option<String>>) {
+pub fn request(batch: &LogBatch, config: &Config) -> (Vec<u8>, Vec<Option<String>>) {
     let is_sent = |log: &&Log| {
         log.trace_id.is_some() || config.settings.logs_without_trace == LogsWithoutTrace::OwnTrace
     };
@@ -41,7 +43,9 @@ pub fn request(batch: &LogBatch, config: &Config) -> (JsonText, Vec<Option<Strin
             scopes: &batch.scopes,
         },
     };
-    (SPANS.json(logs.len() * 1_024, &logs, &mut parts), skipped)
+    let capacity = logs.len() * BYTES_A_LOG;
+    let body = SPANS.encode(Encoding::Protobuf, capacity, &logs, &mut parts);
+    (body, skipped)
 }
 
 struct Logs<'a> {
@@ -124,13 +128,13 @@ fn observation(log: &Log, sink: &mut impl Attributes) {
     for (key, value) in
         members(log.data.as_deref().unwrap_or("{}")).chain(members(attributes.unwrap_or("{}")))
     {
-        sink.scalar(Key::under(wire::OBSERVATION_METADATA, key), value);
+        scalar(sink, Key::under(wire::OBSERVATION_METADATA, key), value);
     }
 }
 
 /// User, session, tags and metadata: those of the span, unless the log's context says otherwise.
 fn context(log: &Log, sink: &mut impl Attributes) {
-    let mut metadata = Metadata::read(log.metadata.as_deref().unwrap_or("{}"));
+    let mut metadata = Metadata::read(log.metadata.as_deref().unwrap_or("{}"), sink);
     if let Some(context) = &log.correlation {
         let session = context.session_id.as_ref().or(context.thread_id.as_ref());
         for (key, value, known) in [

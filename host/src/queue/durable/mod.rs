@@ -43,7 +43,7 @@ use state::{Inner, Place, Segment};
 use writer::{Command, Writer};
 
 /// How much of a segment is read at once for a take.
-const READ_BYTES: u64 = 8 << 20;
+const READ_BYTES: u64 = 1 << 20;
 
 /// Bounds of a [`DurableQueue`].
 #[derive(Clone, Copy, Debug)]

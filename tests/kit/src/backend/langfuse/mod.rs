@@ -1,8 +1,8 @@
 //! Langfuse's ingest API as its cloud serves it, and stricter where the real one would lose data in silence.
 //!
-//! Serves OTLP traces (JSON, plain or gzip), scores (single and batch), the metrics stub that discards, and, in legacy
-//! mode, the old `/ingestion` batch. Refuses a whole export for one bad span, wrong keys, wrong media types, other
-//! codings, and bodies over the documented sizes. Sources: langfuse/langfuse @62751446
+//! Serves OTLP traces (protobuf or JSON, plain or gzip), scores (single and batch), the metrics stub that discards, and,
+//! in legacy mode, the old `/ingestion` batch. Refuses a whole export for one bad span, wrong keys, wrong media types,
+//! other codings, and bodies over the documented sizes. Sources: langfuse/langfuse @62751446
 //! `web/src/pages/api/public/otel/v1/traces/index.ts`, `fern/apis/server/definition/{opentelemetry,scores,ingestion}.yml`;
 //! langfuse-docs `content/faq/all/api-limits.mdx` (read 2026-11).
 //!
@@ -17,6 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::otlp::wire::{self, Signal};
 use super::{Answer, Fake, Request};
 
 /// OTLP traces.
@@ -84,7 +85,7 @@ impl Langfuse {
     }
 
     /// What every endpoint asks of a request before its body is looked at.
-    fn admit(&self, request: &Request, max_bytes: usize) -> Result<Value, Answer> {
+    fn admit(&self, request: &Request, max_bytes: usize) -> Result<(), Answer> {
         if request.method != "POST" {
             return Err(refuse(
                 405,
@@ -110,6 +111,12 @@ impl Langfuse {
                 format!("body is larger than {max_bytes} bytes"),
             ));
         }
+        Ok(())
+    }
+
+    /// A body that must be JSON.
+    fn json(&self, request: &Request, max_bytes: usize) -> Result<Value, Answer> {
+        self.admit(request, max_bytes)?;
         if request.media_type().as_deref() != Some("application/json") {
             return Err(bad(format!(
                 "content-type {:?} is not application/json",
@@ -120,14 +127,20 @@ impl Langfuse {
     }
 
     fn traces(&self, request: &Request) -> Result<Answer, Answer> {
-        let body = self.admit(request, self.max_body_bytes)?;
+        self.admit(request, self.max_body_bytes)?;
+        let body = wire::read(Signal::Traces, request).map_err(bad)?;
         traces::check_version(request.header("x-langfuse-ingestion-version")).map_err(bad)?;
         let stored = traces::spans(&body).map_err(bad)?;
         Ok(Answer::json(200, &json!({})).with_stored(stored))
     }
 
+    fn metrics(&self, request: &Request) -> Result<Answer, Answer> {
+        self.admit(request, self.max_body_bytes)?;
+        Ok(Answer::json(200, &json!({})))
+    }
+
     fn scores(&self, request: &Request) -> Result<Answer, Answer> {
-        match self.admit(request, self.max_score_body_bytes)? {
+        match self.json(request, self.max_score_body_bytes)? {
             Value::Array(_) if !self.takes_score_batches => {
                 Err(bad("expected an object, received an array".to_owned()))
             }
@@ -142,7 +155,7 @@ impl Langfuse {
             let reason = "this endpoint was removed: send OTLP to /api/public/otel/v1/traces";
             return Err(refuse(410, "GoneError", reason.to_owned()));
         }
-        let body = self.admit(request, self.max_body_bytes)?;
+        let body = self.json(request, self.max_body_bytes)?;
         let batch = body.get("batch").and_then(Value::as_array);
         batch
             .map(|items| scores::legacy_batch(items))
@@ -156,9 +169,7 @@ impl Fake for Langfuse {
             TRACES => self.traces(request),
             SCORES => self.scores(request),
             INGESTION => self.ingestion(request),
-            METRICS => self
-                .admit(request, self.max_body_bytes)
-                .map(|_| Answer::json(200, &json!({}))),
+            METRICS => self.metrics(request),
             path => Err(refuse(
                 404,
                 "NotFoundError",

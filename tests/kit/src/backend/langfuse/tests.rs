@@ -65,11 +65,10 @@ fn the_old_batch_is_gone_from_the_cloud() {
 
 #[test]
 fn every_mutated_request_is_refused_for_its_own_reason() {
-    mutate::check(
-        &Langfuse::default(),
-        &mutate::read("langfuse/mutations.json").unwrap(),
-    )
-    .unwrap();
+    for table in ["mutations.json", "mutations-protobuf.json"] {
+        let table = mutate::read(&format!("langfuse/{table}")).unwrap();
+        mutate::check(&Langfuse::default(), &table).unwrap();
+    }
     mutate::check(
         &legacy(),
         &mutate::read("langfuse/mutations-legacy.json").unwrap(),

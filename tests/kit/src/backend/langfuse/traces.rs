@@ -41,6 +41,9 @@ pub(super) fn check_version(header: Option<&str>) -> Result<(), String> {
 /// Checks an export; one bad span refuses all.
 pub(super) fn spans(body: &Value) -> Result<Vec<Stored>, String> {
     let spans = check_traces(body)?;
+    if spans.is_empty() {
+        return Err("there are no spans".to_owned());
+    }
     for place in &spans {
         for (key, value) in place.attributes() {
             let told = |reason| {
