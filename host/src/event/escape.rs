@@ -1,7 +1,7 @@
 //! Writes JSON strings (RFC 8259, section 7), and ids in hex. Its counterpart is [`super::json`], which reads them. Called
 //! by whoever writes event JSON: `fields`, and the receiver of OTLP.
 
-use super::json::plain;
+use super::blocks::plain_end;
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
@@ -22,7 +22,7 @@ pub(crate) fn push_string(out: &mut String, text: &str) {
     loop {
         // What ends the run is one byte long, so both halves are text.
         let (run, tail) = rest
-            .split_at_checked(plain(rest.as_bytes(), 0))
+            .split_at_checked(plain_end(rest.as_bytes(), 0))
             .unwrap_or((rest, ""));
         out.push_str(run);
         let Some(byte) = tail.bytes().next() else {

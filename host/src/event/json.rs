@@ -6,8 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use wide::u8x16;
-
+use super::blocks::plain_end;
 use super::fields::{FieldError, as_text, excerpt};
 use super::records::Text;
 
@@ -58,12 +57,6 @@ impl Malformed {
         }
     }
 }
-
-/// Bytes looked at together.
-const BLOCK: usize = 16;
-
-/// Bytes looked at together where that many before them meant themselves: most texts are short or have many escapes.
-const LONG: usize = 4 * BLOCK;
 
 type Step = Result<usize, Box<Malformed>>;
 
@@ -138,7 +131,7 @@ pub(crate) fn strings(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
 fn member_key(text: &str, at: usize) -> Result<(Text<'_>, usize), Box<Malformed>> {
     let bytes = text.as_bytes();
     if byte(bytes, at) == Some(b'"') {
-        let end = plain(bytes, at + 1);
+        let end = plain_end(bytes, at + 1);
         if byte(bytes, end) == Some(b'"') {
             let inside = text.get(at + 1..end).unwrap_or_default();
             return Ok((Cow::Borrowed(inside), end + 1));
@@ -336,63 +329,21 @@ fn string(bytes: &[u8], at: usize) -> Step {
     if byte(bytes, at) != Some(b'"') {
         return Err(Malformed::new(at, "`\"`"));
     }
-    let mut at = plain(bytes, at + 1);
+    let mut at = plain_end(bytes, at + 1);
     loop {
         at = match byte(bytes, at) {
             Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => plain(bytes, escape(bytes, at)?),
+            Some(b'\\') => plain_end(bytes, escape(bytes, at)?),
             Some(_) => return Err(Malformed::new(at, "an escape of the control character")),
             None => return Err(Malformed::new(at, "`\"`")),
         };
     }
 }
 
-/// The end of the text that means itself: a quote, a backslash, a control character or the end of all.
-#[inline]
-pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
-    let long = at + LONG;
-    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let marks = marks(block).to_bitmask();
-        if marks != 0 {
-            return at + marks.trailing_zeros() as usize;
-        }
-        at += BLOCK;
-        if at == long {
-            at = long_plain(bytes, at);
-        }
-    }
-    while byte(bytes, at).is_some_and(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-        at += 1;
-    }
-    at
-}
-
 /// Whether what stands between the quotes of a checked string means itself.
 #[inline]
 pub(super) fn is_plain(inside: &str) -> bool {
-    plain(inside.as_bytes(), 0) == inside.len()
-}
-
-/// How far from `at` on all means itself, many bytes at a time.
-fn long_plain(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(long) = bytes.get(at..).and_then(<[u8]>::first_chunk::<LONG>) {
-        let found = long.as_chunks().0.iter().map(marks);
-        if found.fold(u8x16::ZERO, |all, one| all | one).to_bitmask() != 0 {
-            break;
-        }
-        at += LONG;
-    }
-    at
-}
-
-/// Ones at quotes, backslashes and control characters.
-#[inline]
-fn marks(block: &[u8; BLOCK]) -> u8x16 {
-    let block = u8x16::new(*block);
-    let control = block.min(u8x16::splat(0x1f)).simd_eq(block);
-    let quote = block.simd_eq(u8x16::splat(b'"'));
-    let backslash = block.simd_eq(u8x16::splat(b'\\'));
-    control | quote | backslash
+    plain_end(inside.as_bytes(), 0) == inside.len()
 }
 
 fn escape(bytes: &[u8], at: usize) -> Step {
@@ -535,19 +486,6 @@ mod tests {
         ]);
         prop::collection::vec(token, 0..12)
             .prop_map(|tokens| format!("{{\"k\":{}}}", tokens.concat()))
-    }
-
-    #[test]
-    fn plain_text_ends_at_its_first_mark_however_long_it_is() {
-        for length in 0..200 {
-            let text = vec![b'a'; length];
-            assert_eq!(plain(&text, 0), length);
-            for at in 0..length {
-                let mut text = text.clone();
-                text[at] = [b'"', b'\\', b'\n'][at % 3];
-                assert_eq!((plain(&text, 0), plain(&text, at + 1)), (at, length));
-            }
-        }
     }
 
     proptest! {
