@@ -49,7 +49,7 @@ pub(crate) fn long_plain_end(bytes: &[u8], mut at: usize) -> usize {
 
 /// Ones where a byte does not mean itself.
 #[inline]
-fn marks(block: &[u8; BLOCK]) -> u8x16 {
+pub(crate) fn marks(block: &[u8; BLOCK]) -> u8x16 {
     let block = u8x16::new(*block);
     let control = block.min(u8x16::splat(0x1f)).simd_eq(block);
     let quote = block.simd_eq(u8x16::splat(b'"'));

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::batch_memory::{between, lend};
 use crate::bindings::lifecycle::exports::mastra::observability::lifecycle as wit;
 use crate::bindings::{feedback, logs, metrics, page, scores, traces};
 use crate::records::{
@@ -319,13 +320,13 @@ impl<E: Exporter> Component<E> {
             .and_then(|current| current.downcast::<E>().ok())
     }
 
-    fn send(deliver: impl FnOnce(&E) -> SendResult) -> SendResult {
-        match Self::current() {
-            Some(exporter) => deliver(&exporter),
+    fn send<B>(batch: B, deliver: impl FnOnce(&E, &B) -> SendResult) -> SendResult {
+        lend(batch, |batch| match Self::current() {
+            Some(exporter) => deliver(&exporter, batch),
             None => SendResult::all(ItemResult::Retry(
                 "the exporter is not configured".to_owned(),
             )),
-        }
+        })
     }
 }
 
@@ -335,89 +336,97 @@ impl<E: Exporter> wit::Guest for Component<E> {
     }
 
     fn configure(settings: String) -> Result<(), Vec<wit::SettingError>> {
-        let configured = serde_json::from_str::<E::Settings>(&settings)
-            .map_err(|error| {
-                vec![SettingError::new(
-                    "",
-                    format!("the settings cannot be read: {error}"),
-                )]
-            })
-            .and_then(E::configure);
-        match configured {
-            Ok(exporter) => {
-                CONFIGURED.with_borrow_mut(|current| *current = Some(Rc::new(exporter)));
-                Ok(())
-            }
-            Err(errors) => Err(errors
-                .into_iter()
-                .map(|error| wit::SettingError {
-                    setting: error.setting,
-                    reason: error.reason,
+        between(|| {
+            let configured = serde_json::from_str::<E::Settings>(&settings)
+                .map_err(|error| {
+                    vec![SettingError::new(
+                        "",
+                        format!("the settings cannot be read: {error}"),
+                    )]
                 })
-                .collect()),
-        }
+                .and_then(E::configure);
+            match configured {
+                Ok(exporter) => {
+                    CONFIGURED.with_borrow_mut(|current| *current = Some(Rc::new(exporter)));
+                    Ok(())
+                }
+                Err(errors) => Err(errors
+                    .into_iter()
+                    .map(|error| wit::SettingError {
+                        setting: error.setting,
+                        reason: error.reason,
+                    })
+                    .collect()),
+            }
+        })
     }
 
     fn flush() -> Vec<wit::Acknowledgement> {
-        let acknowledged = Self::current()
-            .map(|exporter| exporter.flush())
-            .unwrap_or_default();
-        acknowledged
-            .into_iter()
-            .map(|one| wit::Acknowledgement {
-                of_signal: one.of_signal,
-                tokens: one.tokens,
-                fate: one.fate,
-            })
-            .collect()
+        between(|| {
+            let acknowledged = Self::current()
+                .map(|exporter| exporter.flush())
+                .unwrap_or_default();
+            acknowledged
+                .into_iter()
+                .map(|one| wit::Acknowledgement {
+                    of_signal: one.of_signal,
+                    tokens: one.tokens,
+                    fate: one.fate,
+                })
+                .collect()
+        })
     }
 
     fn shutdown() {
-        if let Some(exporter) = Self::current() {
-            exporter.shutdown();
-        }
+        between(|| {
+            if let Some(exporter) = Self::current() {
+                exporter.shutdown();
+            }
+        });
     }
 }
 
 impl<E: Traces> traces::exports::mastra::observability::traces::Guest for Component<E> {
     fn send(batch: SpanBatch) -> SendResult {
-        Self::send(|exporter| exporter.send_spans(&batch))
+        Self::send(batch, E::send_spans)
     }
 }
 
 impl<E: Logs> logs::exports::mastra::observability::logs::Guest for Component<E> {
     fn send(batch: LogBatch) -> SendResult {
-        Self::send(|exporter| exporter.send_logs(&batch))
+        Self::send(batch, E::send_logs)
     }
 }
 
 impl<E: Metrics> metrics::exports::mastra::observability::metrics::Guest for Component<E> {
     fn send(batch: MetricBatch) -> SendResult {
-        Self::send(|exporter| exporter.send_metrics(&batch))
+        Self::send(batch, E::send_metrics)
     }
 }
 
 impl<E: Scores> scores::exports::mastra::observability::scores::Guest for Component<E> {
     fn send(batch: ScoreBatch) -> SendResult {
-        Self::send(|exporter| exporter.send_scores(&batch))
+        Self::send(batch, E::send_scores)
     }
 }
 
 impl<E: Feedback> feedback::exports::mastra::observability::feedback::Guest for Component<E> {
     fn send(batch: FeedbackBatch) -> SendResult {
-        Self::send(|exporter| exporter.send_feedback(&batch))
+        Self::send(batch, E::send_feedback)
     }
 }
 
 impl<E: Page> page::exports::mastra::observability::page::Guest for Component<E> {
     fn render(request: PageRequest) -> PageResponse {
-        Self::current().map_or_else(
-            || PageResponse {
-                status: 503,
-                content_type: "text/plain".to_owned(),
-                body: b"not configured".to_vec(),
-            },
-            |exporter| exporter.render(&request),
-        )
+        between(|| {
+            Self::current().map_or_else(
+                || PageResponse {
+                    status: 503,
+                    content_type: "text/plain".to_owned(),
+                    body: b"not configured".to_vec(),
+                },
+                |exporter| exporter.render(&request),
+            )
+        })
     }
 }

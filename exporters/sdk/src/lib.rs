@@ -54,7 +54,12 @@
 //! ```
 //! Built with `cargo build --target wasm32-wasip2` as a `cdylib`, this is a component that supports scores and nothing
 //! else. The settings' placeholders for secrets stay placeholders: the host fills them in on the way out.
+//!
+//! # Memory
+//! The crate brings the component's allocator: what the host hands over comes from one region, which is given up when the
+//! call ends. Leave out the default feature `batch-memory` to use an allocator of your own.
 
+mod batch_memory;
 mod bindings;
 mod blocks;
 pub mod clock;

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::blocks::plain_end;
 use super::fields::{FieldError, as_text, excerpt};
+use super::marks::Marks;
 use super::records::Text;
 
 /// Text that is not what it should be.
@@ -70,6 +70,7 @@ pub(crate) fn object<'a>(
     max_depth: u32,
     mut take: impl FnMut(Text<'a>, &'a str),
 ) -> Step {
+    let mut marks = Marks::new(text);
     let bytes = text.as_bytes();
     let mut at = space(bytes, 0);
     if byte(bytes, at) != Some(b'{') {
@@ -80,13 +81,13 @@ pub(crate) fn object<'a>(
         return Ok(at + 1);
     }
     loop {
-        let (key, key_end) = member_key(text, at)?;
+        let (key, key_end) = member_key(text, &mut marks, at)?;
         at = space(bytes, key_end);
         if byte(bytes, at) != Some(b':') {
             return Err(Malformed::new(at, "`:`"));
         }
         let start = space(bytes, at + 1);
-        let end = value(bytes, start, max_depth).map_err(|mut error| {
+        let end = value(&mut marks, start, max_depth).map_err(|mut error| {
             if error.too_deep_in.is_some() {
                 error.too_deep_in = Some(key.clone().into_owned());
             }
@@ -105,22 +106,22 @@ pub(crate) fn object<'a>(
 /// Whether the text is one JSON value, with white space around it at most.
 pub(super) fn is_value(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let end = value(bytes, space(bytes, 0), MAX_VALUE_DEPTH);
+    let end = value(&mut Marks::new(text), space(bytes, 0), MAX_VALUE_DEPTH);
     end.is_ok_and(|end| space(bytes, end) == bytes.len())
 }
 
 /// The end of the value that starts at `at` in text that has been checked.
 pub(crate) fn value_end(text: &str, at: usize) -> Option<usize> {
-    value(text.as_bytes(), at, MAX_VALUE_DEPTH).ok()
+    value(&mut Marks::new(text), at, MAX_VALUE_DEPTH).ok()
 }
 
 /// The strings of a text that has been checked, keys too, in its order: where they start and end, quotes included.
 pub(crate) fn strings(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
-    let mut at = 0;
+    let (mut marks, mut at) = (Marks::new(text), 0);
     std::iter::from_fn(move || {
         let rest = text.get(at..)?;
         let start = at + rest.find('"')?;
-        let end = string(text.as_bytes(), start).ok()?;
+        let end = string(&mut marks, start).ok()?;
         at = end;
         Some(start..end)
     })
@@ -128,22 +129,27 @@ pub(crate) fn strings(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
 
 /// The key that starts here, escapes resolved, and where it ends.
 #[inline]
-fn member_key(text: &str, at: usize) -> Result<(Text<'_>, usize), Box<Malformed>> {
+fn member_key<'a>(
+    text: &'a str,
+    marks: &mut Marks<'a>,
+    at: usize,
+) -> Result<(Text<'a>, usize), Box<Malformed>> {
     let bytes = text.as_bytes();
     if byte(bytes, at) == Some(b'"') {
-        let end = plain_end(bytes, at + 1);
+        let end = marks.plain_end(at + 1);
         if byte(bytes, end) == Some(b'"') {
             let inside = text.get(at + 1..end).unwrap_or_default();
             return Ok((Cow::Borrowed(inside), end + 1));
         }
     }
-    let end = string(bytes, at)?;
+    let end = string(marks, at)?;
     let key = text.get(at..end).and_then(as_text).unwrap_or_default();
     Ok((key, end))
 }
 
 /// Hands out the elements of the array at the front of `text` and returns its length.
 pub(super) fn array<'a>(text: &'a str, max_depth: u32, mut take: impl FnMut(&'a str)) -> Step {
+    let mut marks = Marks::new(text);
     let bytes = text.as_bytes();
     let mut at = space(bytes, 0);
     if byte(bytes, at) != Some(b'[') {
@@ -154,7 +160,7 @@ pub(super) fn array<'a>(text: &'a str, max_depth: u32, mut take: impl FnMut(&'a 
         return Ok(at + 1);
     }
     loop {
-        let end = value(bytes, at, max_depth)?;
+        let end = value(&mut marks, at, max_depth)?;
         take(text.get(at..end).unwrap_or_default());
         at = space(bytes, end);
         match byte(bytes, at) {
@@ -190,11 +196,11 @@ fn all_space(bytes: &[u8], mut at: usize) -> usize {
 
 /// The end of the value that starts here.
 #[inline]
-fn value(bytes: &[u8], at: usize, max_depth: u32) -> Step {
-    match byte(bytes, at) {
-        Some(b'"') => string(bytes, at),
-        Some(b'{' | b'[') => container(bytes, at, max_depth),
-        _ => scalar(bytes, at),
+fn value(marks: &mut Marks<'_>, at: usize, max_depth: u32) -> Step {
+    match byte(marks.bytes(), at) {
+        Some(b'"') => string(marks, at),
+        Some(b'{' | b'[') => container(marks, at, max_depth),
+        _ => scalar(marks.bytes(), at),
     }
 }
 
@@ -250,7 +256,8 @@ fn digits(bytes: &[u8], mut at: usize) -> Step {
 }
 
 /// An array or an object. What encloses the current place is a stack of bits: 1 for an object.
-fn container(bytes: &[u8], mut at: usize, max_depth: u32) -> Step {
+fn container(marks: &mut Marks<'_>, mut at: usize, max_depth: u32) -> Step {
+    let bytes = marks.bytes();
     let (mut stack, mut depth) = (0_u128, 0_u32);
     loop {
         // At the start of a value.
@@ -266,14 +273,14 @@ fn container(bytes: &[u8], mut at: usize, max_depth: u32) -> Step {
                 stack = stack << 1 | u128::from(open == b'{');
                 at = space(bytes, at + 1);
                 if byte(bytes, at) != Some(open + 2) {
-                    at = if open == b'{' { key(bytes, at)? } else { at };
+                    at = if open == b'{' { key(marks, at)? } else { at };
                     continue;
                 }
                 at += 1;
                 depth -= 1;
                 stack >>= 1;
             }
-            Some(b'"') => at = string(bytes, at)?,
+            Some(b'"') => at = string(marks, at)?,
             _ => at = scalar(bytes, at)?,
         }
         // After a value: close what ends here, then go on to the next value.
@@ -287,7 +294,7 @@ fn container(bytes: &[u8], mut at: usize, max_depth: u32) -> Step {
                 Some(b',') => {
                     at = space(bytes, at + 1);
                     if in_object {
-                        at = key(bytes, at)?;
+                        at = key(marks, at)?;
                     }
                     break;
                 }
@@ -313,8 +320,9 @@ fn container(bytes: &[u8], mut at: usize, max_depth: u32) -> Step {
 
 /// A key and its colon; returns where the value starts.
 #[inline]
-fn key(bytes: &[u8], at: usize) -> Step {
-    let end = string(bytes, at)?;
+fn key(marks: &mut Marks<'_>, at: usize) -> Step {
+    let bytes = marks.bytes();
+    let end = string(marks, at)?;
     let colon = space(bytes, end);
     if byte(bytes, colon) == Some(b':') {
         Ok(space(bytes, colon + 1))
@@ -325,25 +333,26 @@ fn key(bytes: &[u8], at: usize) -> Step {
 
 /// The end of the string that starts here.
 #[inline]
-fn string(bytes: &[u8], at: usize) -> Step {
+fn string(marks: &mut Marks<'_>, at: usize) -> Step {
+    let bytes = marks.bytes();
     if byte(bytes, at) != Some(b'"') {
         return Err(Malformed::new(at, "`\"`"));
     }
-    let mut at = plain_end(bytes, at + 1);
+    let mut at = marks.plain_end(at + 1);
     loop {
         at = match byte(bytes, at) {
             Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => plain_end(bytes, escape(bytes, at)?),
+            Some(b'\\') => marks.plain_end(escape(bytes, at)?),
             Some(_) => return Err(Malformed::new(at, "an escape of the control character")),
             None => return Err(Malformed::new(at, "`\"`")),
         };
     }
 }
 
-/// Whether what stands between the quotes of a checked string means itself.
+/// Whether what stands between the quotes of a checked string means itself: it has no escapes.
 #[inline]
 pub(super) fn is_plain(inside: &str) -> bool {
-    plain_end(inside.as_bytes(), 0) == inside.len()
+    memchr::memchr(b'\\', inside.as_bytes()).is_none()
 }
 
 fn escape(bytes: &[u8], at: usize) -> Step {
@@ -505,7 +514,7 @@ mod tests {
         fn strings_end_where_they_end(text in any::<String>(), padding in 0_usize..9) {
             let quoted = serde_json::to_string(&text).unwrap();
             let body = format!("{}{quoted}tail", " ".repeat(padding));
-            prop_assert_eq!(string(body.as_bytes(), padding).unwrap(), padding + quoted.len());
+            prop_assert_eq!(string(&mut Marks::new(&body), padding).unwrap(), padding + quoted.len());
         }
 
         #[test]

@@ -15,6 +15,7 @@ pub mod fields;
 pub mod instrument;
 pub(crate) mod json;
 pub mod keys;
+mod marks;
 pub mod per_signal;
 pub mod records;
 pub mod signal_set;

@@ -5,11 +5,12 @@ use semver::Version;
 use wasmtime::component::types::{
     Component as ComponentType, ComponentFunc, ComponentInstance, ComponentItem,
 };
-use wasmtime::component::{Component, Instance, InstancePre, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, Func, Instance, InstancePre, Linker};
 
 use super::bindings::{exported, types as wit};
 use super::imports::HostState;
 use super::load_error::LoadError;
+use super::records::SpanBatch;
 use super::typing;
 use crate::event::Signal;
 use crate::event::signal_set::SignalSet;
@@ -33,7 +34,8 @@ const WASI_PACKAGES: [&str; 7] = [
 /// Where the exports of a component are, looked up once.
 pub(super) struct Indices {
     lifecycle: exported::lifecycle::GuestIndices,
-    traces: Option<exported::traces::GuestIndices>,
+    /// Of the function `send`.
+    traces: Option<ComponentExportIndex>,
     logs: Option<exported::logs::GuestIndices>,
     metrics: Option<exported::metrics::GuestIndices>,
     scores: Option<exported::scores::GuestIndices>,
@@ -44,7 +46,8 @@ pub(super) struct Indices {
 /// The exports of one instance.
 pub(super) struct Exports {
     pub(super) lifecycle: exported::lifecycle::Guest,
-    pub(super) traces: Option<exported::traces::Guest>,
+    /// The function `send`, which is called with a batch of our own making.
+    pub(super) traces: Option<Func>,
     pub(super) logs: Option<exported::logs::Guest>,
     pub(super) metrics: Option<exported::metrics::Guest>,
     pub(super) scores: Option<exported::scores::Guest>,
@@ -62,9 +65,7 @@ impl Indices {
             lifecycle: self.lifecycle.load(&mut *store, instance)?,
             traces: self
                 .traces
-                .as_ref()
-                .map(|indices| indices.load(&mut *store, instance))
-                .transpose()?,
+                .and_then(|send| instance.get_func(&mut *store, send)),
             logs: self
                 .logs
                 .as_ref()
@@ -159,8 +160,13 @@ pub(super) fn detect(
     })?;
     let indices = Indices {
         lifecycle,
-        traces: view
-            .signal::<wit::SpanBatch<'_>, _>(Signal::Traces, exported::traces::GuestIndices::new)?,
+        traces: view.signal::<SpanBatch<'_>, _>(Signal::Traces, |pre| {
+            let component = pre.component();
+            let interface = component.get_export_index(None, &full_name("traces"));
+            interface
+                .and_then(|interface| component.get_export_index(Some(&interface), "send"))
+                .ok_or_else(|| wasmtime::Error::msg("no function `send`"))
+        })?,
         logs: view
             .signal::<wit::LogBatch<'_>, _>(Signal::Logs, exported::logs::GuestIndices::new)?,
         metrics: view.signal::<wit::MetricBatch<'_>, _>(

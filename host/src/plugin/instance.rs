@@ -7,7 +7,7 @@ use std::time::Duration;
 use bumpalo::Bump;
 use tokio::time::Instant;
 use wasmtime::Store;
-use wasmtime::component::InstancePre;
+use wasmtime::component::{Func, InstancePre};
 
 use super::answers;
 use super::bindings::{exported::lifecycle, types as wit};
@@ -217,12 +217,15 @@ impl Instance {
         let tokens = &batch.tokens;
         let result = match signal {
             Signal::Traces => {
-                let guest = exports.traces.as_ref().ok_or_else(absent)?;
-                let batch = wit::SpanBatch {
+                let send = exports.traces.ok_or_else(absent)?;
+                let batch = records::SpanBatch {
                     ancestors: records::ancestors(arena, ancestors),
                     ..records::span_batch(arena, &batch.spans, tokens)
                 };
-                bounded(ticker, store, budget, |store| guest.call_send(store, batch)).await
+                bounded(ticker, store, budget, |store| {
+                    send_spans(send, store, batch)
+                })
+                .await
             }
             Signal::Logs => {
                 let guest = exports.logs.as_ref().ok_or_else(absent)?;
@@ -319,6 +322,17 @@ impl Instance {
         .await;
         result.map_err(|fault| fault.explain(&self.store, budget))
     }
+}
+
+/// As the generated calls, with records that are lowered in one write each.
+async fn send_spans(
+    send: Func,
+    store: &mut Store<HostState>,
+    batch: records::SpanBatch<'_>,
+) -> wasmtime::Result<wit::SendResult> {
+    let send = send.typed::<(records::SpanBatch<'_>,), (wit::SendResult,)>(&*store)?;
+    let (result,) = send.call_async(store, (batch,)).await?;
+    Ok(result)
 }
 
 /// Calls `describe` on an instance of its own, whose imports trap.

@@ -51,8 +51,8 @@ struct Args {
     /// Connections of the load generator, one request in flight on each
     #[arg(long, default_value_t = 4)]
     connections: usize,
-    /// Spans that may be sent and not yet delivered
-    #[arg(long, default_value_t = 16_000)]
+    /// MB of spans that may be sent and not yet delivered
+    #[arg(long, default_value_t = 16)]
     backlog: u64,
     /// How to print the figures
     #[arg(long, value_enum, default_value_t = Output::Human)]
@@ -121,7 +121,7 @@ async fn run(args: Args) -> Result<()> {
         runs: args.runs.max(1),
         spans: args.spans,
         connections: args.connections.max(1),
-        backlog: args.backlog,
+        backlog_bytes: args.backlog * 1_000_000,
     };
     let mut figures = Vec::new();
     if wants(Part::Ready) {

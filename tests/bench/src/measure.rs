@@ -34,8 +34,16 @@ pub(crate) struct Plan {
     pub(crate) spans: u64,
     /// Connections of the load generator.
     pub(crate) connections: usize,
-    /// Spans sent and not yet delivered.
-    pub(crate) backlog: u64,
+    /// Bytes of spans sent and not yet delivered: the same for small spans and big ones, since memory is what they take.
+    pub(crate) backlog_bytes: u64,
+}
+
+impl Plan {
+    /// Spans of this size that may be sent and not yet delivered; at least two bodies of them.
+    pub(crate) fn backlog(&self, span_bytes: usize, spans_a_body: usize) -> u64 {
+        let spans = self.backlog_bytes / span_bytes as u64;
+        spans.max(2 * spans_a_body as u64)
+    }
 }
 
 /// A kind of record.
@@ -83,13 +91,21 @@ pub(crate) async fn throughput(plan: &Plan, sides: Sides) -> Result<Vec<Figure>>
     let sink = Arc::new(Sink::start().await?);
     let mut figures = Vec::new();
     for size in SIZES {
-        let mut host = [Vec::new(), Vec::new()];
+        let mut durable = [Vec::new(), Vec::new()];
+        let mut in_memory = [Vec::new(), Vec::new()];
         let mut rival = [Vec::new(), Vec::new()];
         for _ in 0..plan.runs {
             if sides.host {
-                let (rate, peak) = host_run(plan, size, &sink).await?;
-                host[0].push(rate);
-                host[1].push(peak);
+                let plugin = Exporters::Plugin(&plan.plugin);
+                let (rate, peak) = exporter_run(plan, plugin, size, &sink).await?;
+                durable[0].push(rate);
+                durable[1].push(peak);
+                let home = tempfile::tempdir()?;
+                let config = config_in_memory(home.path(), &plan.plugin, &sink.url())?;
+                let config = Exporters::Config(&config);
+                let (rate, peak) = exporter_run(plan, config, size, &sink).await?;
+                in_memory[0].push(rate);
+                in_memory[1].push(peak);
             }
             if sides.rival {
                 let (rate, peak) = rival_run(plan, size, &sink).await?;
@@ -98,7 +114,12 @@ pub(crate) async fn throughput(plan: &Plan, sides: Sides) -> Result<Vec<Figure>>
             }
         }
         for (who, goal, [rates, peaks]) in [
-            ("mastra-host run, langfuse.wasm", size.goal, host),
+            ("mastra-host run, langfuse.wasm, on disk", "", durable),
+            (
+                "mastra-host run, langfuse.wasm, in memory",
+                size.goal,
+                in_memory,
+            ),
             ("official exporter @mastra/langfuse", "", rival),
         ] {
             let label = format!("{who}, {} spans", size.label);
@@ -125,8 +146,16 @@ fn bodies(plan: &Plan, size: Size) -> (u64, u64) {
     (billed.div_ceil(10), billed.max(1))
 }
 
-async fn host_run(plan: &Plan, size: Size, sink: &Arc<Sink>) -> Result<(f64, f64)> {
-    exporter_run(plan, Exporters::Plugin(&plan.plugin), size, sink).await
+/// With the queue in memory, as the rival's is.
+fn config_in_memory(home: &Path, plugin: &Path, sink_url: &str) -> Result<PathBuf> {
+    let path = home.join("memory.yaml");
+    let text = format!(
+        "sending_queue:\n  storage: memory\nexporters:\n  langfuse:\n    component: {}\n    settings:\n      \
+         public_key: pk-lf-bench\n      secret_key: sk-lf-bench\n      base_url: {sink_url}\n",
+        plugin.display()
+    );
+    std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+    Ok(path)
 }
 
 /// Spans per CPU-second and megabytes at most of the host with these exporters.
@@ -164,7 +193,7 @@ fn load(plan: &Plan, size: Size, subject: &Subject) -> Result<Arc<Load>> {
         bodies: Box::new(SpanMaker::new(size.bytes, fastrand::u64(..))?),
         spans_a_body: size.spans_a_body,
         connections: plan.connections,
-        backlog: plan.backlog,
+        backlog: plan.backlog(size.bytes, size.spans_a_body),
     }))
 }
 

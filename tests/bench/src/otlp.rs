@@ -127,7 +127,7 @@ fn load(plan: &Plan, size: Size, target: std::net::SocketAddr) -> Arc<Load> {
         bodies: Box::new(OtlpSpans::new(size.bytes, fastrand::u64(..))),
         spans_a_body: SPANS_A_BODY,
         connections: plan.connections * 2,
-        backlog: plan.backlog,
+        backlog: plan.backlog(size.bytes, SPANS_A_BODY),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use bumpalo::Bump;
 
+use super::packed::{List, SpanBatch};
 use super::{Distinct, cost, entity, resources, scopes, texts};
 use crate::event::records::{
     ErrorInfo, ModelCall, OtelSpan, Scope, Span, SpanKind, SpanPhase, StatusCode, Usage,
@@ -14,10 +15,10 @@ pub(in crate::plugin) fn span_batch<'a>(
     arena: &'a Bump,
     spans: &'a [Box<Span<'a>>],
     tokens: &'a [u64],
-) -> wit::SpanBatch<'a> {
+) -> SpanBatch<'a> {
     let mut resource_numbers = Distinct::new();
     let mut scope_numbers = Distinct::new();
-    let spans = arena.alloc_slice_fill_iter(spans.iter().map(|span| {
+    let spans = &*arena.alloc_slice_fill_iter(spans.iter().map(|span| {
         let resource_index = span
             .resource
             .as_ref()
@@ -28,8 +29,8 @@ pub(in crate::plugin) fn span_batch<'a>(
             .map(|otel| otel_span(arena, otel, &mut scope_numbers));
         lower_span(arena, span, resource_index, otel)
     }));
-    wit::SpanBatch {
-        spans,
+    SpanBatch {
+        spans: List(spans),
         tokens,
         resources: resources(arena, &resource_numbers),
         scopes: scopes(arena, &scope_numbers),

@@ -52,7 +52,12 @@ fn equal_resources_are_numbered_once_wherever_they_come() {
         .map(|name| span(name.map(service)));
     let arena = Bump::new();
     let batch = span_batch(&arena, &spans, &[1, 2, 3, 4, 5, 6]);
-    let indices: Vec<_> = batch.spans.iter().map(|span| span.resource_index).collect();
+    let indices: Vec<_> = batch
+        .spans
+        .0
+        .iter()
+        .map(|span| span.resource_index)
+        .collect();
     assert_eq!(indices, [Some(0), Some(0), None, Some(1), Some(0), Some(1)]);
     let names: Vec<_> = batch
         .resources
@@ -68,7 +73,7 @@ fn texts_are_borrowed_not_copied() {
     let spans = [span(None)];
     let arena = Bump::new();
     let batch = span_batch(&arena, &spans, &[1]);
-    let lowered = &batch.spans[0];
+    let lowered = &batch.spans.0[0];
     assert_eq!(lowered.name.as_ptr(), spans[0].name.as_ptr());
     assert_eq!(lowered.tags, Some(["a", "b"].as_slice()));
     assert_eq!(
@@ -106,8 +111,8 @@ fn what_only_opentelemetry_knows_is_kept() {
     let spans = [span(None), with_otel];
     let arena = Bump::new();
     let batch = span_batch(&arena, &spans, &[1, 2]);
-    assert!(batch.spans[0].otel.is_none());
-    let otel = batch.spans[1].otel.as_ref().unwrap();
+    assert!(batch.spans.0[0].otel.is_none());
+    let otel = batch.spans.0[1].otel.as_ref().unwrap();
     assert!(matches!(otel.kind, wit::SpanKind::Consumer));
     assert!(matches!(
         otel.status,
