@@ -2,15 +2,17 @@
 //! and given back to the system's allocator one by one they were a third of a component's time. Here they come from one
 //! region, one after the other, and are given up together.
 //!
-//! Between calls, while the host lowers the arguments of the next one and the generated code lifts them, the region is
-//! open and every allocation is taken from it. While the exporter's own code runs it is closed and everything is the
-//! system's. Exporters get what they are handed as a reference, so nothing in the region outlives the call. What does not
-//! fit is the system's; the region is then made larger for the next call. Called by `exporter`.
+//! After each call, until the exporter's code runs again, the region is open and every allocation is taken from it: the
+//! host lowers the arguments of the next call and the generated code lifts them. While the exporter's own code runs it is
+//! closed and everything is the system's. An exporter gets a batch as a reference, so nothing in the region outlives the
+//! call. What does not fit is the system's; the region is then made larger for the next call. Called by `exporter`.
 
-/// Runs an exporter's code on `arguments`, which end with it.
+/// Runs an exporter's code on `batch`, which ends with it. `lowered` is something in the batch that the host itself has
+/// put there.
 #[cfg(not(all(target_family = "wasm", feature = "batch-memory")))]
-pub(crate) fn lend<A, R>(arguments: A, run: impl FnOnce(&A) -> R) -> R {
-    run(&arguments)
+pub(crate) fn lend<B, R>(batch: B, lowered: *const u64, run: impl FnOnce(&B) -> R) -> R {
+    let _ = lowered;
+    run(&batch)
 }
 
 /// Runs an exporter's code between batches.
@@ -30,8 +32,8 @@ mod component {
     #[global_allocator]
     static MEMORY: BatchMemory = BatchMemory::new();
 
-    pub(crate) fn lend<A, R>(arguments: A, run: impl FnOnce(&A) -> R) -> R {
-        MEMORY.lend(arguments, run)
+    pub(crate) fn lend<B, R>(batch: B, lowered: *const u64, run: impl FnOnce(&B) -> R) -> R {
+        MEMORY.lend(batch, lowered, run)
     }
 
     pub(crate) fn between<R>(run: impl FnOnce() -> R) -> R {
@@ -81,18 +83,24 @@ mod region {
         pub(super) fn between<R>(&self, run: impl FnOnce() -> R) -> R {
             self.is_open.set(false);
             let result = run();
+            self.missed.set(0);
             self.is_open.set(true);
             result
         }
 
-        pub(super) fn lend<A, R>(&self, arguments: A, run: impl FnOnce(&A) -> R) -> R {
+        pub(super) fn lend<B, R>(
+            &self,
+            batch: B,
+            lowered: *const u64,
+            run: impl FnOnce(&B) -> R,
+        ) -> R {
             self.is_open.set(false);
-            let result = run(&arguments);
-            if self.missed.get() == 0 {
-                // All of it is in the region.
-                std::mem::forget(arguments);
+            let result = run(&batch);
+            if self.missed.get() == 0 && self.holds(lowered.cast()) {
+                // All of it is in the region: what the host asked for comes from there, and nothing did not fit.
+                std::mem::forget(batch);
             } else {
-                drop(arguments);
+                drop(batch);
                 self.enlarge();
             }
             self.used.set(0);
@@ -103,9 +111,9 @@ mod region {
         /// Makes room for all that was asked for, and some more, while nothing is taken.
         #[cold]
         fn enlarge(&self) {
-            let wanted = (self.used.get() + self.missed.get()) / 4 * 5;
+            let wanted = self.used.get().saturating_add(self.missed.get());
             self.missed.set(0);
-            let wanted = wanted.min(MOST_BYTES);
+            let wanted = (wanted / 4).saturating_mul(5).min(MOST_BYTES);
             if wanted <= self.bytes.get() {
                 return;
             }
@@ -137,14 +145,14 @@ mod region {
                 self.used.set(end);
                 return self.start.get().wrapping_add(at);
             }
-            let missed = self.missed.get() + layout.size() + layout.align();
-            self.missed.set(missed);
+            let missed = self.missed.get().saturating_add(layout.size());
+            self.missed.set(missed.saturating_add(layout.align()));
             // SAFETY: the caller's layout.
             unsafe { System.alloc(layout) }
         }
 
         #[inline]
-        fn holds(&self, block: *mut u8) -> bool {
+        fn holds(&self, block: *const u8) -> bool {
             block.addr().wrapping_sub(self.start.get().addr()) < self.bytes.get()
         }
     }
@@ -159,6 +167,20 @@ mod region {
             }
             // SAFETY: the caller's layout.
             unsafe { System.alloc(layout) }
+        }
+
+        #[inline]
+        unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            if !self.is_open.get() {
+                // SAFETY: the caller's layout.
+                return unsafe { System.alloc_zeroed(layout) };
+            }
+            let block = self.take(layout);
+            if !block.is_null() {
+                // SAFETY: the block has that many bytes.
+                unsafe { block.write_bytes(0, layout.size()) };
+            }
+            block
         }
 
         #[inline]
@@ -192,6 +214,7 @@ mod tests {
     #![allow(unsafe_code, reason = "the functions of an allocator are unsafe")]
 
     use std::alloc::{GlobalAlloc, Layout};
+    use std::cell::Cell;
 
     use super::region::{BatchMemory, MOST_BYTES};
 
@@ -211,94 +234,150 @@ mod tests {
         blocks.collect()
     }
 
-    /// Sees that no block has been written over, then frees it.
-    struct Arguments<'a>(&'a BatchMemory, Vec<(*mut u8, Layout)>);
+    /// Frees its blocks, and counts that it did.
+    struct Blocks<'a> {
+        memory: &'a BatchMemory,
+        blocks: Vec<(*mut u8, Layout)>,
+        drops: &'a Cell<usize>,
+    }
 
-    impl Arguments<'_> {
+    impl Blocks<'_> {
+        /// Sees that no block has been written over.
         fn check(&self) {
-            for ((block, layout), number) in self.1.iter().zip(0_u8..) {
+            for ((block, layout), number) in self.blocks.iter().zip(0_u8..) {
                 let bytes = unsafe { std::slice::from_raw_parts(*block, layout.size()) };
                 assert!(bytes.iter().all(|byte| *byte == number));
             }
         }
     }
 
-    impl Drop for Arguments<'_> {
+    impl Drop for Blocks<'_> {
         fn drop(&mut self) {
-            for (block, layout) in self.1.drain(..) {
-                unsafe { self.0.dealloc(block, layout) };
+            self.drops.set(self.drops.get() + 1);
+            for (block, layout) in self.blocks.drain(..) {
+                unsafe { self.memory.dealloc(block, layout) };
             }
         }
     }
 
-    const SIZES: [(usize, usize); 6] = [(1, 1), (24, 8), (7, 1), (8, 8), (300, 1), (64, 16)];
+    const SIZES: [(usize, usize); 6] = [(8, 8), (1, 1), (24, 8), (7, 1), (300, 1), (64, 16)];
 
-    fn call(memory: &BatchMemory, sizes: &[(usize, usize)]) -> Vec<usize> {
-        let arguments = Arguments(memory, lower(memory, sizes));
-        let places = arguments.1.iter().map(|(block, _)| block.addr()).collect();
-        memory.lend(arguments, |arguments| {
-            let own = lower(memory, &SIZES);
-            arguments.check();
-            Arguments(memory, own).check();
+    /// One call: where its blocks were, and whether they were dropped.
+    fn call(memory: &BatchMemory, sizes: &[(usize, usize)]) -> (Vec<usize>, bool) {
+        let (drops, own_drops) = (Cell::new(0), Cell::new(0));
+        let blocks = lower(memory, sizes);
+        let places = blocks.iter().map(|(block, _)| block.addr()).collect();
+        let first = blocks[0].0.cast_const().cast();
+        let batch = Blocks {
+            memory,
+            blocks,
+            drops: &drops,
+        };
+        memory.lend(batch, first, |batch| {
+            let own = Blocks {
+                memory,
+                blocks: lower(memory, &SIZES),
+                drops: &own_drops,
+            };
+            batch.check();
+            own.check();
         });
-        places
+        assert_eq!(own_drops.get(), 1);
+        (places, drops.get() == 1)
+    }
+
+    fn opened() -> BatchMemory {
+        let memory = BatchMemory::new();
+        memory.between(|| {});
+        memory
     }
 
     #[test]
-    fn every_call_but_the_first_takes_the_same_region() {
-        let memory = BatchMemory::new();
-        memory.between(|| {});
-        call(&memory, &SIZES);
-        let second = call(&memory, &SIZES);
-        let span = second.iter().max().unwrap() - second.iter().min().unwrap();
-        assert!(span < 600, "one after the other");
-        assert_eq!(call(&memory, &SIZES), second);
+    fn every_call_but_the_first_takes_the_same_region_and_gives_it_up_at_once() {
+        let memory = opened();
+        assert!(call(&memory, &SIZES).1, "there was no region yet");
+        let (places, dropped) = call(&memory, &SIZES);
+        assert!(
+            places.is_sorted() && places[5] - places[0] < 600,
+            "one after the other"
+        );
+        assert!(!dropped);
+        assert_eq!(call(&memory, &SIZES), (places, false));
         // More than there is room for: some is the system's, all of it whole, and the next call has room.
         let many = SIZES.repeat(30);
-        call(&memory, &many);
+        assert!(call(&memory, &many).1, "what is the system's must be freed");
         let larger = call(&memory, &many);
+        assert!(larger.0.is_sorted() && !larger.1);
         assert_eq!(call(&memory, &many), larger);
-        assert!(larger.is_sorted(), "one after the other");
+    }
+
+    #[test]
+    fn what_was_handed_over_while_the_region_was_closed_is_dropped() {
+        let memory = BatchMemory::new();
+        assert!(call(&memory, &SIZES).1);
+        call(&memory, &SIZES);
+        assert!(!call(&memory, &SIZES).1);
+        let elsewhere = lower(&BatchMemory::new(), &SIZES);
+        let drops = Cell::new(0);
+        let first = elsewhere[0].0.cast_const().cast();
+        let batch = Blocks {
+            memory: &memory,
+            blocks: elsewhere,
+            drops: &drops,
+        };
+        memory.lend(batch, first, Blocks::check);
+        assert_eq!(
+            drops.get(),
+            1,
+            "the host's allocations did not come from the region"
+        );
     }
 
     #[test]
     fn what_the_exporter_keeps_is_not_in_the_region() {
-        let memory = BatchMemory::new();
-        memory.between(|| {});
+        let memory = opened();
         call(&memory, &SIZES);
         let mut kept = Vec::new();
-        memory.lend((), |()| kept = lower(&memory, &SIZES));
-        memory.between(|| kept.extend(lower(&memory, &SIZES)));
-        let kept = Arguments(&memory, kept);
-        call(&memory, &SIZES.repeat(20));
-        call(&memory, &SIZES.repeat(20));
-        let (first, second) = kept.1.split_at(SIZES.len());
-        for part in [first, second] {
-            std::mem::ManuallyDrop::new(Arguments(&memory, part.to_vec())).check();
+        memory.lend((), std::ptr::null(), |()| kept.push(lower(&memory, &SIZES)));
+        memory.between(|| kept.push(lower(&memory, &SIZES)));
+        for _ in 0..2 {
+            call(&memory, &SIZES.repeat(20));
+        }
+        let drops = Cell::new(0);
+        for blocks in kept {
+            let kept = Blocks {
+                memory: &memory,
+                blocks,
+                drops: &drops,
+            };
+            kept.check();
         }
     }
 
     #[test]
     fn a_block_of_the_region_grows_out_of_it_with_what_it_holds() {
-        let memory = BatchMemory::new();
-        memory.between(|| {});
+        let memory = opened();
         call(&memory, &SIZES);
         let small = layout(24, 8);
-        let block = unsafe { memory.alloc(small) };
+        let block = unsafe { memory.alloc_zeroed(small) };
+        let zeros = unsafe { std::slice::from_raw_parts(block, 24) };
+        assert_eq!(zeros, [0_u8; 24]);
         unsafe { block.write_bytes(7, 24) };
         let grown = memory.between(|| unsafe { memory.realloc(block, small, 5_000) });
         call(&memory, &SIZES);
-        assert_eq!(unsafe { std::slice::from_raw_parts(grown, 24) }, [7_u8; 24]);
+        let held = unsafe { std::slice::from_raw_parts(grown, 24) };
+        assert_eq!(held, [7_u8; 24]);
         unsafe { memory.dealloc(grown, layout(5_000, 8)) };
     }
 
     #[test]
     fn the_region_has_a_limit() {
-        let memory = BatchMemory::new();
-        memory.between(|| {});
-        let large = [(MOST_BYTES, 1), (MOST_BYTES / 2, 1), (9, 1)];
+        let memory = opened();
+        let large = [(MOST_BYTES, 1), (MOST_BYTES, 1), (9, 1)];
         call(&memory, &large);
-        let places = call(&memory, &large);
-        assert_eq!(call(&memory, &large)[0], places[0], "one of them fits");
+        let (places, dropped) = call(&memory, &large);
+        assert!(dropped, "they do not all fit, however often they come");
+        let (again, dropped) = call(&memory, &large);
+        assert_eq!((places[0], true), (again[0], dropped), "one fits");
     }
 }

@@ -1,4 +1,4 @@
-//! Looks at JSON text sixteen bytes at a time. Called by `raw` and `json` here, and by the host's `event::json` and
+//! Looks at JSON text sixteen bytes at a time. Called by `raw` and `json` here, and by the host's `event::marks` and
 //! `event::escape`, which compile this file, too.
 
 use wide::u8x16;

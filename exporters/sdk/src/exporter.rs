@@ -320,8 +320,13 @@ impl<E: Exporter> Component<E> {
             .and_then(|current| current.downcast::<E>().ok())
     }
 
-    fn send<B>(batch: B, deliver: impl FnOnce(&E, &B) -> SendResult) -> SendResult {
-        lend(batch, |batch| match Self::current() {
+    /// `tokens` are the batch's, which has at least one.
+    fn send<B>(
+        batch: B,
+        tokens: *const u64,
+        deliver: impl FnOnce(&E, &B) -> SendResult,
+    ) -> SendResult {
+        lend(batch, tokens, |batch| match Self::current() {
             Some(exporter) => deliver(&exporter, batch),
             None => SendResult::all(ItemResult::Retry(
                 "the exporter is not configured".to_owned(),
@@ -332,7 +337,7 @@ impl<E: Exporter> Component<E> {
 
 impl<E: Exporter> wit::Guest for Component<E> {
     fn describe() -> wit::Description {
-        E::describe().into_wit()
+        between(|| E::describe().into_wit())
     }
 
     fn configure(settings: String) -> Result<(), Vec<wit::SettingError>> {
@@ -388,31 +393,36 @@ impl<E: Exporter> wit::Guest for Component<E> {
 
 impl<E: Traces> traces::exports::mastra::observability::traces::Guest for Component<E> {
     fn send(batch: SpanBatch) -> SendResult {
-        Self::send(batch, E::send_spans)
+        let tokens = batch.tokens.as_ptr();
+        Self::send(batch, tokens, E::send_spans)
     }
 }
 
 impl<E: Logs> logs::exports::mastra::observability::logs::Guest for Component<E> {
     fn send(batch: LogBatch) -> SendResult {
-        Self::send(batch, E::send_logs)
+        let tokens = batch.tokens.as_ptr();
+        Self::send(batch, tokens, E::send_logs)
     }
 }
 
 impl<E: Metrics> metrics::exports::mastra::observability::metrics::Guest for Component<E> {
     fn send(batch: MetricBatch) -> SendResult {
-        Self::send(batch, E::send_metrics)
+        let tokens = batch.tokens.as_ptr();
+        Self::send(batch, tokens, E::send_metrics)
     }
 }
 
 impl<E: Scores> scores::exports::mastra::observability::scores::Guest for Component<E> {
     fn send(batch: ScoreBatch) -> SendResult {
-        Self::send(batch, E::send_scores)
+        let tokens = batch.tokens.as_ptr();
+        Self::send(batch, tokens, E::send_scores)
     }
 }
 
 impl<E: Feedback> feedback::exports::mastra::observability::feedback::Guest for Component<E> {
     fn send(batch: FeedbackBatch) -> SendResult {
-        Self::send(batch, E::send_feedback)
+        let tokens = batch.tokens.as_ptr();
+        Self::send(batch, tokens, E::send_feedback)
     }
 }
 

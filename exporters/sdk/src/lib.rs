@@ -57,7 +57,8 @@
 //!
 //! # Memory
 //! The crate brings the component's allocator: what the host hands over comes from one region, which is given up when the
-//! call ends. Leave out the default feature `batch-memory` to use an allocator of your own.
+//! call ends; exports that are not this crate's must not keep what they allocate. Leave out the default feature
+//! `batch-memory` for such exports and to use an allocator of your own.
 
 mod batch_memory;
 mod bindings;

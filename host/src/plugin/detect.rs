@@ -65,7 +65,11 @@ impl Indices {
             lifecycle: self.lifecycle.load(&mut *store, instance)?,
             traces: self
                 .traces
-                .and_then(|send| instance.get_func(&mut *store, send)),
+                .map(|send| {
+                    let send = instance.get_func(&mut *store, send);
+                    send.ok_or_else(|| wasmtime::Error::msg("no function `send`"))
+                })
+                .transpose()?,
             logs: self
                 .logs
                 .as_ref()

@@ -324,7 +324,7 @@ impl Instance {
     }
 }
 
-/// As the generated calls, with records that are lowered in one write each.
+/// Calls a component's `send` with records that are lowered in one write each.
 async fn send_spans(
     send: Func,
     store: &mut Store<HostState>,

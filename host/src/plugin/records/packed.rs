@@ -186,59 +186,58 @@ fn pair(bytes: &mut [u8], [address, number]: [u32; 2]) {
 }
 
 /// Names each field of a record once, in the order of `wit/types.wit`.
-macro_rules! record {
-    ($kind:ident { $($name:ident)* }) => {
-        impl Packed for wit::$kind<'_> {
-            record!(@pack $($name)*);
-        }
-        record!(@element wit::$kind<'_>);
-    };
-    (plain $kind:ident { $($name:ident)* }) => {
-        impl Packed for wit::$kind {
-            record!(@pack $($name)*);
-        }
-        record!(@element wit::$kind);
-    };
-    (@pack $($name:ident)*) => {
-        #[inline(always)]
-        fn pack<T>(&self, cx: &mut LowerContext<'_, T>, bytes: &mut [u8]) -> Result<()> {
-            let Self { $($name),* } = self;
-            let mut end = 0;
-            $(field($name, cx, bytes, &mut end)?;)*
-            Ok(())
-        }
-    };
-    (@element $kind:ty) => {
-        impl Element for $kind {
-            fn store<T>(&self, cx: &mut LowerContext<'_, T>, at: usize) -> Result<()> {
-                let mut bytes = [0; <Self as ComponentType>::SIZE32];
-                self.pack(cx, &mut bytes)?;
-                *cx.get(at) = bytes;
-                Ok(())
+macro_rules! records {
+    ($($kind:ident $(<$life:lifetime>)? { $($name:ident)* })*) => {
+        $(
+            impl Packed for wit::$kind $(<$life>)? {
+                #[inline(always)]
+                fn pack<T>(&self, cx: &mut LowerContext<'_, T>, bytes: &mut [u8]) -> Result<()> {
+                    let Self { $($name),* } = self;
+                    let mut end = 0;
+                    $(field($name, cx, bytes, &mut end)?;)*
+                    Ok(())
+                }
             }
-        }
+
+            impl Element for wit::$kind $(<$life>)? {
+                fn store<T>(&self, cx: &mut LowerContext<'_, T>, at: usize) -> Result<()> {
+                    let mut bytes = [0; <Self as ComponentType>::SIZE32];
+                    self.pack(cx, &mut bytes)?;
+                    *cx.get(at) = bytes;
+                    Ok(())
+                }
+            }
+        )*
+
+        /// The records and their fields.
+        #[cfg(test)]
+        pub(super) const RECORDS: &[(&str, &[&str])] =
+            &[$((stringify!($kind), &[$(stringify!($name)),*])),*];
     };
 }
 
-record!(Span {
-    phase trace_id span_id parent_span_id external_parent_span_id name span_type entity start_time end_time is_event
-    is_root is_internal resource_index attributes metadata tags input output request_context error model otel extra
-});
-record!(Entity { entity_type entity_id entity_name entity_version_id });
-record!(ErrorInfo { message error_id error_name stack domain category details extra });
-record!(ModelCall {
-    model provider response_model response_id finish_reason streaming completion_start_time parameters usage cost
-    server_address server_port
-});
-record!(plain Usage {
-    input_tokens output_tokens input_text input_cache_read input_cache_write input_cache_write_short
-    input_cache_write_long input_audio input_image output_text output_reasoning output_audio output_image
-});
-record!(Cost { provider model estimated_cost cost_unit metadata });
-record!(OtelSpan {
-    kind status trace_state flags links events dropped_attributes_count dropped_events_count dropped_links_count
-    scope_index
-});
-record!(SpanStatus { code message });
-record!(SpanLink { trace_id span_id trace_state attributes dropped_attributes_count flags });
-record!(SpanEvent { time name attributes dropped_attributes_count });
+records! {
+    Span<'_> {
+        phase trace_id span_id parent_span_id external_parent_span_id name span_type entity start_time end_time
+        is_event is_root is_internal resource_index attributes metadata tags input output request_context error model
+        otel extra
+    }
+    Entity<'_> { entity_type entity_id entity_name entity_version_id }
+    ErrorInfo<'_> { message error_id error_name stack domain category details extra }
+    ModelCall<'_> {
+        model provider response_model response_id finish_reason streaming completion_start_time parameters usage cost
+        server_address server_port
+    }
+    Usage {
+        input_tokens output_tokens input_text input_cache_read input_cache_write input_cache_write_short
+        input_cache_write_long input_audio input_image output_text output_reasoning output_audio output_image
+    }
+    Cost<'_> { provider model estimated_cost cost_unit metadata }
+    OtelSpan<'_> {
+        kind status trace_state flags links events dropped_attributes_count dropped_events_count dropped_links_count
+        scope_index
+    }
+    SpanStatus<'_> { code message }
+    SpanLink<'_> { trace_id span_id trace_state attributes dropped_attributes_count flags }
+    SpanEvent<'_> { time name attributes dropped_attributes_count }
+}
