@@ -166,7 +166,7 @@ pub(super) fn detect(
         lifecycle,
         traces: view.signal::<SpanBatch<'_>, _>(Signal::Traces, |pre| {
             let component = pre.component();
-            let interface = component.get_export_index(None, &full_name("traces"));
+            let interface = component.get_export_index(None, full_name("traces"));
             interface
                 .and_then(|interface| component.get_export_index(Some(&interface), "send"))
                 .ok_or_else(|| wasmtime::Error::msg("no function `send`"))
