@@ -10,7 +10,7 @@ use crate::load::Load;
 use crate::rival;
 use crate::sink::Sink;
 use crate::spans::SpanMaker;
-use crate::subject::{Exporters, Subject};
+use crate::subject::{Exporters, Subject, langfuse_config};
 
 /// Exporters in the many-exporters measurements.
 const MANY: usize = 5;
@@ -101,7 +101,8 @@ pub(crate) async fn throughput(plan: &Plan, sides: Sides) -> Result<Vec<Figure>>
                 durable[0].push(rate);
                 durable[1].push(peak);
                 let home = tempfile::tempdir()?;
-                let config = config_in_memory(home.path(), &plan.plugin, &sink.url())?;
+                // As the rival's queue is.
+                let config = langfuse_config(home.path(), &plan.plugin, &sink.url(), "memory", 1)?;
                 let config = Exporters::Config(&config);
                 let (rate, peak) = exporter_run(plan, config, size, &sink).await?;
                 in_memory[0].push(rate);
@@ -144,18 +145,6 @@ pub(crate) async fn throughput(plan: &Plan, sides: Sides) -> Result<Vec<Figure>>
 fn bodies(plan: &Plan, size: Size) -> (u64, u64) {
     let billed = plan.spans / size.divisor / size.spans_a_body as u64;
     (billed.div_ceil(10), billed.max(1))
-}
-
-/// With the queue in memory, as the rival's is.
-fn config_in_memory(home: &Path, plugin: &Path, sink_url: &str) -> Result<PathBuf> {
-    let path = home.join("memory.yaml");
-    let text = format!(
-        "sending_queue:\n  storage: memory\nexporters:\n  langfuse:\n    component: {}\n    settings:\n      \
-         public_key: pk-lf-bench\n      secret_key: sk-lf-bench\n      base_url: {sink_url}\n",
-        plugin.display()
-    );
-    std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
-    Ok(path)
 }
 
 /// Spans per CPU-second and megabytes at most of the host with these exporters.

@@ -1,18 +1,18 @@
 //! What an outage costs: memory while every backend is dead and senders go on until the queue's disk is full, and after
 //! all of it was delivered; and the CPU time of a span between receipt and acknowledgement, with nothing delivered.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::figures::Figure;
 use crate::load::Load;
 use crate::measure::{Plan, megabytes};
 use crate::sink::Sink;
 use crate::spans::SpanMaker;
-use crate::subject::{Exporters, Subject};
+use crate::subject::{Exporters, Subject, langfuse_config};
 
 /// Exporters that fall behind together.
 const EXPORTERS: usize = 2;
@@ -71,7 +71,7 @@ pub(crate) async fn memory(plan: &Plan) -> Result<Vec<Figure>> {
 async fn outage(plan: &Plan, bytes: usize, sink: &Sink) -> Result<(f64, f64)> {
     let home = tempfile::tempdir()?;
     let storage = format!("disk\n  max_disk: {MAX_DISK}");
-    let config = config(home.path(), &plan.plugin, &sink.url(), &storage)?;
+    let config = langfuse_config(home.path(), &plan.plugin, &sink.url(), &storage, EXPORTERS)?;
     let subject = start(plan, &config, home.path(), sink).await?;
     let idle = subject.idle_kib().await?;
     let before = sink.spans();
@@ -112,7 +112,8 @@ pub(crate) async fn acknowledgement(plan: &Plan) -> Result<Vec<Figure>> {
             let mut values = Vec::new();
             for _ in 0..plan.runs {
                 let home = tempfile::tempdir()?;
-                let config = config(home.path(), &plan.plugin, &sink.url(), &storage)?;
+                let config =
+                    langfuse_config(home.path(), &plan.plugin, &sink.url(), &storage, EXPORTERS)?;
                 let subject = start(plan, &config, home.path(), &sink).await?;
                 let load = load(bytes, subject.address)?;
                 let bodies = (plan.spans * of_eight / 8 / SPANS_A_BODY as u64).max(1);
@@ -154,18 +155,4 @@ fn load(bytes: usize, target: std::net::SocketAddr) -> Result<Arc<Load>> {
         connections: SENDERS,
         backlog: u64::MAX,
     }))
-}
-
-fn config(home: &Path, plugin: &Path, sink_url: &str, storage: &str) -> Result<PathBuf> {
-    let mut text = format!("sending_queue:\n  storage: {storage}\nexporters:\n");
-    for index in 1..=EXPORTERS {
-        text.push_str(&format!(
-            "  langfuse/{index}:\n    component: {}\n    settings:\n      public_key: pk-lf-bench\n      \
-             secret_key: sk-lf-bench\n      base_url: {sink_url}\n",
-            plugin.display()
-        ));
-    }
-    let path = home.join("outage.yaml");
-    std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
-    Ok(path)
 }

@@ -1,7 +1,7 @@
 //! Starts the host under test as an operator would, learns its address from its first line, and waits until it is ready.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -213,4 +213,28 @@ async fn is_ready(address: SocketAddr) -> Result<bool> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     Ok(answer.starts_with(b"HTTP/1.1 200"))
+}
+
+/// A config file of so many `langfuse` exporters, for the sink and with this kind of queue.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn langfuse_config(
+    home: &Path,
+    plugin: &Path,
+    sink_url: &str,
+    storage: &str,
+    exporters: usize,
+) -> Result<PathBuf> {
+    let mut text = format!("sending_queue:\n  storage: {storage}\nexporters:\n");
+    for index in 1..=exporters {
+        text.push_str(&format!(
+            "  langfuse/{index}:\n    component: {}\n    settings:\n      public_key: pk-lf-bench\n      \
+             secret_key: sk-lf-bench\n      base_url: {sink_url}\n",
+            plugin.display()
+        ));
+    }
+    let path = home.join("langfuse.yaml");
+    std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+    Ok(path)
 }

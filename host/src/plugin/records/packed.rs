@@ -19,7 +19,7 @@ use wasmtime::{Result, ValRaw, bail};
 use crate::plugin::bindings::types as wit;
 
 /// `types.span-batch`, with spans that are stored in one write each.
-#[derive(Clone, Copy, ComponentType, Lower)]
+#[derive(ComponentType, Lower)]
 #[component(record)]
 pub(in crate::plugin) struct SpanBatch<'a> {
     pub(in crate::plugin) spans: List<'a, wit::Span<'a>>,
@@ -30,16 +30,7 @@ pub(in crate::plugin) struct SpanBatch<'a> {
 }
 
 /// A list whose elements are stored in one write each.
-#[derive(Debug)]
 pub(in crate::plugin) struct List<'a, V>(pub(in crate::plugin) &'a [V]);
-
-impl<V> Clone for List<'_, V> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<V> Copy for List<'_, V> {}
 
 // SAFETY: for the engine it is the slice: of the same layout, checked against the same type.
 unsafe impl<V: Element> ComponentType for List<'_, V> {
@@ -198,15 +189,6 @@ macro_rules! records {
                     Ok(())
                 }
             }
-
-            impl Element for wit::$kind $(<$life>)? {
-                fn store<T>(&self, cx: &mut LowerContext<'_, T>, at: usize) -> Result<()> {
-                    let mut bytes = [0; <Self as ComponentType>::SIZE32];
-                    self.pack(cx, &mut bytes)?;
-                    *cx.get(at) = bytes;
-                    Ok(())
-                }
-            }
         )*
 
         /// The records and their fields.
@@ -241,3 +223,18 @@ records! {
     SpanLink<'_> { trace_id span_id trace_state attributes dropped_attributes_count flags }
     SpanEvent<'_> { time name attributes dropped_attributes_count }
 }
+
+macro_rules! elements {
+    ($($kind:ident)*) => {$(
+        impl Element for wit::$kind<'_> {
+            fn store<T>(&self, cx: &mut LowerContext<'_, T>, at: usize) -> Result<()> {
+                let mut bytes = [0; <Self as ComponentType>::SIZE32];
+                self.pack(cx, &mut bytes)?;
+                *cx.get(at) = bytes;
+                Ok(())
+            }
+        }
+    )*};
+}
+
+elements! { Span SpanLink SpanEvent }
