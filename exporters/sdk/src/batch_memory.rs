@@ -1,6 +1,7 @@
 //! Memory for what the host hands over. A span is some thirty texts and lists, which all end with the call: taken from
 //! and given back to the system's allocator one by one they were a third of a component's time. Here they come from one
-//! region, one after the other, and are given up together.
+//! region, one after the other, and are given up together. A host that knows the interface `batch-memory` asks for all of
+//! a batch's bytes at once; for another one the allocator gives the texts out one by one.
 //!
 //! After each call, until the exporter's code runs again, the region is open and every allocation is taken from it: the
 //! host lowers the arguments of the next call and the generated code lifts them. While the exporter's own code runs it is
@@ -22,7 +23,7 @@ pub(crate) fn between<R>(run: impl FnOnce() -> R) -> R {
 }
 
 #[cfg(all(target_family = "wasm", feature = "batch-memory"))]
-pub(crate) use component::{between, lend};
+pub(crate) use component::{between, lend, room};
 
 #[cfg(all(target_family = "wasm", feature = "batch-memory"))]
 mod component {
@@ -38,6 +39,12 @@ mod component {
 
     pub(crate) fn between<R>(run: impl FnOnce() -> R) -> R {
         MEMORY.between(run)
+    }
+
+    /// The address at which so many bytes of the next batch may lie.
+    pub(crate) fn room(bytes: u32) -> Option<u32> {
+        let room = MEMORY.room(usize::try_from(bytes).ok()?)?;
+        u32::try_from(room.addr()).ok()
     }
 }
 
@@ -88,6 +95,19 @@ mod region {
             result
         }
 
+        /// Where in the region so many bytes of a batch may lie, if it may have that many.
+        pub(super) fn room(&self, bytes: usize) -> Option<*mut u8> {
+            if bytes <= MOST_BYTES {
+                self.enlarge(bytes);
+            }
+            if bytes > self.bytes.get() {
+                return None;
+            }
+            self.used.set(bytes);
+            self.missed.set(0);
+            Some(self.start.get())
+        }
+
         pub(super) fn lend<B, R>(
             &self,
             batch: B,
@@ -96,27 +116,28 @@ mod region {
         ) -> R {
             self.is_open.set(false);
             let result = run(&batch);
-            if self.missed.get() == 0 && self.holds(lowered.cast()) {
+            let wanted = self.used.get().saturating_add(self.missed.replace(0));
+            if wanted == self.used.replace(0) && self.holds(lowered.cast()) {
                 // All of it is in the region: what the host asked for comes from there, and nothing did not fit.
                 std::mem::forget(batch);
             } else {
                 drop(batch);
-                self.enlarge();
+                self.enlarge(wanted);
             }
-            self.used.set(0);
             self.is_open.set(true);
             result
         }
 
-        /// Makes room for all that was asked for, and some more, while nothing is taken.
-        #[cold]
-        fn enlarge(&self) {
-            let wanted = self.used.get().saturating_add(self.missed.get());
-            self.missed.set(0);
-            let wanted = (wanted / 4).saturating_mul(5).min(MOST_BYTES);
-            if wanted <= self.bytes.get() {
-                return;
+        /// Makes the region long enough for so many bytes and some more, while nothing in it is in use.
+        fn enlarge(&self, bytes: usize) {
+            let enough = bytes.saturating_add(bytes / 4).min(MOST_BYTES);
+            if bytes > self.bytes.get() && enough > self.bytes.get() {
+                self.replace(enough);
             }
+        }
+
+        #[cold]
+        fn replace(&self, bytes: usize) {
             let layout = |bytes| Layout::from_size_align(bytes, ALIGNMENT);
             if let Ok(old) = layout(self.bytes.get())
                 && old.size() > 0
@@ -125,12 +146,12 @@ mod region {
                 unsafe { System.dealloc(self.start.get(), old) };
             }
             self.bytes.set(0);
-            if let Ok(new) = layout(wanted) {
-                // SAFETY: `wanted` is more than what the region had, so not zero.
+            if let Ok(new) = layout(bytes) {
+                // SAFETY: more than what the region had, so not zero.
                 let start = unsafe { System.alloc(new) };
                 if !start.is_null() {
                     self.start.set(start);
-                    self.bytes.set(wanted);
+                    self.bytes.set(bytes);
                 }
             }
         }
@@ -381,5 +402,22 @@ mod tests {
         assert!(dropped, "they do not all fit, however often they come");
         let (again, dropped) = call(&memory, &large);
         assert_eq!((places[0], true), (again[0], dropped), "one fits");
+    }
+
+    #[test]
+    fn a_batch_in_one_piece_lies_in_the_region_with_what_comes_behind_it() {
+        let memory = opened();
+        for bytes in [5, 1_000, 3] {
+            let room = memory.room(bytes).unwrap();
+            assert!(room.addr().is_multiple_of(8));
+            unsafe { room.write_bytes(9, bytes) };
+            // What the generated code makes of it; then the batch's own texts, which are no blocks, are freed.
+            let (places, _) = call(&memory, &SIZES);
+            let text = unsafe { room.add(bytes / 2) };
+            unsafe { memory.dealloc(text, layout(1, 1)) };
+            let held = unsafe { std::slice::from_raw_parts(room, bytes) };
+            assert!(held.iter().all(|byte| *byte == 9), "{bytes} {places:?}");
+        }
+        assert_eq!(memory.room(MOST_BYTES + 1), None);
     }
 }

@@ -426,6 +426,15 @@ impl<E: Feedback> feedback::exports::mastra::observability::feedback::Guest for 
     }
 }
 
+#[cfg(all(target_family = "wasm", feature = "batch-memory"))]
+impl<E: Exporter> crate::bindings::batch_memory::exports::mastra::observability::batch_memory::Guest
+    for Component<E>
+{
+    fn room(bytes: u32) -> Option<u32> {
+        crate::batch_memory::room(bytes)
+    }
+}
+
 impl<E: Page> page::exports::mastra::observability::page::Guest for Component<E> {
     fn render(request: PageRequest) -> PageResponse {
         between(|| {

@@ -57,7 +57,7 @@
 //!
 //! # Memory
 //! The crate brings the component's allocator: what the host hands over comes from one region, which is given up when the
-//! call ends; exports that are not this crate's must not keep what they allocate. Leave out the default feature
+//! call ends, and the component exports the contract's `batch-memory`, so that spans come there in one piece; exports that are not this crate's must not keep what they allocate. Leave out the default feature
 //! `batch-memory` for such exports and to use an allocator of your own.
 
 mod batch_memory;
@@ -91,6 +91,8 @@ pub use exporter::{
 /// What [`export!`] refers to.
 #[doc(hidden)]
 pub mod generated {
+    #[cfg(feature = "batch-memory")]
+    pub use crate::bindings::batch_memory;
     pub use crate::bindings::{feedback, lifecycle, logs, metrics, page, scores, traces};
 }
 
@@ -104,6 +106,7 @@ macro_rules! export {
         const _: () = {
             type ExportedComponent = $crate::Component<$exporter>;
             $crate::generated::lifecycle::export_lifecycle!(ExportedComponent with_types_in $crate::generated::lifecycle);
+            $crate::__export_batch_memory!(ExportedComponent);
             $($crate::__export_interface!($interface ExportedComponent);)+
         };
         #[cfg(not(target_arch = "wasm32"))]
@@ -111,6 +114,23 @@ macro_rules! export {
             $($crate::__check_interface!($interface $exporter);)+
         };
     };
+}
+
+/// With the crate's allocator the component takes batches in one piece.
+#[cfg(feature = "batch-memory")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_batch_memory {
+    ($component:ident) => {
+        $crate::generated::batch_memory::export_batch_memory!($component with_types_in $crate::generated::batch_memory);
+    };
+}
+
+#[cfg(not(feature = "batch-memory"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_batch_memory {
+    ($component:ident) => {};
 }
 
 #[doc(hidden)]

@@ -18,7 +18,7 @@ use crate::event::signal_set::SignalSet;
 /// The contract's package.
 const PACKAGE: &str = "mastra:observability";
 /// The contract version that this host speaks; a test compares it with `wit/`.
-pub(super) const CONTRACT_VERSION: Version = Version::new(0, 1, 0);
+pub(super) const CONTRACT_VERSION: Version = Version::new(0, 1, 1);
 
 /// Interfaces of WASI 0.2 that are linked, with nothing granted but what `http` grants.
 const WASI_PACKAGES: [&str; 7] = [
@@ -41,6 +41,7 @@ pub(super) struct Indices {
     scores: Option<exported::scores::GuestIndices>,
     feedback: Option<exported::feedback::GuestIndices>,
     page: Option<exported::page::GuestIndices>,
+    batch_memory: Option<exported::batch_memory::GuestIndices>,
 }
 
 /// The exports of one instance.
@@ -53,6 +54,7 @@ pub(super) struct Exports {
     pub(super) scores: Option<exported::scores::Guest>,
     pub(super) feedback: Option<exported::feedback::Guest>,
     pub(super) page: Option<exported::page::Guest>,
+    pub(super) batch_memory: Option<exported::batch_memory::Guest>,
 }
 
 impl Indices {
@@ -92,6 +94,11 @@ impl Indices {
                 .transpose()?,
             page: self
                 .page
+                .as_ref()
+                .map(|indices| indices.load(&mut *store, instance))
+                .transpose()?,
+            batch_memory: self
+                .batch_memory
                 .as_ref()
                 .map(|indices| indices.load(&mut *store, instance))
                 .transpose()?,
@@ -186,6 +193,7 @@ pub(super) fn detect(
             exported::feedback::GuestIndices::new,
         )?,
         page: view.page()?,
+        batch_memory: view.batch_memory()?,
     };
     if indices.signals().is_empty() {
         return Err(LoadError::NoSignal {
@@ -421,6 +429,25 @@ impl View<'_> {
             (fits && has_params(&render, &["request"])).then_some(())
         };
         self.checked("page", name, item, fits, exported::page::GuestIndices::new)
+    }
+
+    fn batch_memory(&self) -> Result<Option<exported::batch_memory::GuestIndices>, LoadError> {
+        let Some((name, item)) = self.export("batch-memory") else {
+            return Ok(None);
+        };
+        let fits = |instance: &ComponentInstance| {
+            let room = self.function(instance, "room")?;
+            let types = self.pre.instance_type();
+            let fits = room.typecheck::<(u32,), (Option<u32>,)>(&types).is_ok();
+            (fits && has_params(&room, &["bytes"])).then_some(())
+        };
+        self.checked(
+            "batch-memory",
+            name,
+            item,
+            fits,
+            exported::batch_memory::GuestIndices::new,
+        )
     }
 
     fn function(&self, instance: &ComponentInstance, name: &str) -> Option<ComponentFunc> {

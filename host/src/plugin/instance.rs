@@ -10,7 +10,8 @@ use wasmtime::Store;
 use wasmtime::component::{Func, InstancePre};
 
 use super::answers;
-use super::bindings::{exported::lifecycle, types as wit};
+use super::bindings::exported::{batch_memory, lifecycle};
+use super::bindings::types as wit;
 use super::component::Component;
 use super::detect::{Exports, Indices};
 use super::engine::Engine;
@@ -222,8 +223,9 @@ impl Instance {
                     ancestors: records::ancestors(arena, ancestors),
                     ..records::span_batch(arena, &batch.spans, tokens)
                 };
+                let memory = exports.batch_memory.as_ref();
                 bounded(ticker, store, budget, |store| {
-                    send_spans(send, store, batch)
+                    send_spans(send, memory, store, batch)
                 })
                 .await
             }
@@ -324,12 +326,18 @@ impl Instance {
     }
 }
 
-/// Calls a component's `send` with records that are lowered in one write each.
+/// Calls a component's `send` with records that are lowered in one write each, into one piece of memory if the component
+/// can give it.
 async fn send_spans(
     send: Func,
+    memory: Option<&batch_memory::Guest>,
     store: &mut Store<HostState>,
-    batch: records::SpanBatch<'_>,
+    mut batch: records::SpanBatch<'_>,
 ) -> wasmtime::Result<wit::SendResult> {
+    if let Some(memory) = memory {
+        let bytes = batch.spans.bytes()?;
+        batch.spans.room = memory.call_room(&mut *store, bytes).await?;
+    }
     let send = send.typed::<(records::SpanBatch<'_>,), (wit::SendResult,)>(&*store)?;
     let (result,) = send.call_async(store, (batch,)).await?;
     Ok(result)

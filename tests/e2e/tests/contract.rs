@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a failed helper of a test is a failed test"
 )]
 
@@ -32,7 +33,7 @@ fn for_contract(version: &str, component: &Path, directory: &Path) -> PathBuf {
         .collect();
     for name in names {
         let at = name + bytes[name..].iter().position(|byte| *byte == b'@').unwrap();
-        if bytes[at..].starts_with(b"@0.1.0") {
+        if bytes[at..].starts_with(b"@0.1.") {
             bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
         }
     }
@@ -47,17 +48,26 @@ async fn a_component_built_against_each_release_still_delivers() -> anyhow::Resu
     assert!(!kept.is_empty());
     for component in kept {
         let home = Backend::start(RecordEverything).await?;
-        let settings = format!(
-            "endpoint: \"{0}\", places: \"{0}/v1/rover\", secret: \"sk-1\"",
-            home.url()
-        );
-        let config = Config::new().exporter("rover", &component, &settings);
+        let directory = tempfile::tempdir()?;
+        let lines = directory.path().join("lines.ndjson");
+        let name = component.file_stem().unwrap().to_str().unwrap();
+        let settings = match name {
+            "rover" => format!(
+                "endpoint: \"{0}\", places: \"{0}/v1/rover\", secret: \"sk-1\"",
+                home.url()
+            ),
+            "json" => format!("output: \"file:{}\"", lines.display()),
+            other => panic!("no settings for {other}"),
+        };
+        let config = Config::new().exporter(name, &component, &settings);
         let events = ndjson(&[span(1, 1, None, "agent_run")]);
         let finished = run_with_input(&config, events)?.finish().await?;
         finished.expect_code(0)?;
-        let account = accounts(&finished)?.of("rover", "traces")?;
+        let account = accounts(&finished)?.of(name, "traces")?;
         assert_eq!(account, Account::delivered(1), "{}", component.display());
-        assert_eq!(home.requests_to("/v1/rover").len(), 1);
+        let written = std::fs::read_to_string(&lines).unwrap_or_default();
+        let delivered = home.requests_to("/v1/rover").len() + written.lines().count();
+        assert_eq!(delivered, 1, "{}", component.display());
     }
     Ok(())
 }
@@ -68,9 +78,9 @@ async fn a_component_for_another_contract_is_refused_with_what_to_do() -> anyhow
     for (version, wanted) in [
         (
             "0.2.0",
-            "upgrade mastra-host, or build the component against contract 0.1.0",
+            "upgrade mastra-host, or build the component against contract 0.1.1",
         ),
-        ("0.0.9", "build the component against contract 0.1.0"),
+        ("0.0.9", "build the component against contract 0.1.1"),
     ] {
         let component = for_contract(version, &kept()[0], directory.path());
         let finished = HostCommand::new("inspect")?

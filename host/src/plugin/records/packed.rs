@@ -30,7 +30,11 @@ pub(in crate::plugin) struct SpanBatch<'a> {
 }
 
 /// A list whose elements are stored in one write each.
-pub(in crate::plugin) struct List<'a, V>(pub(in crate::plugin) &'a [V]);
+pub(in crate::plugin) struct List<'a, V> {
+    pub(in crate::plugin) elements: &'a [V],
+    /// Where the guest has made room for [`List::bytes`]; without it each text and each list gets a block of its own.
+    pub(in crate::plugin) room: Option<u32>,
+}
 
 // SAFETY: for the engine it is the slice: of the same layout, checked against the same type.
 unsafe impl<V: Element> ComponentType for List<'_, V> {
@@ -50,7 +54,7 @@ unsafe impl<V: Element> Lower for List<'_, V> {
         _: InterfaceType,
         flat: &mut MaybeUninit<Self::Lower>,
     ) -> Result<()> {
-        let [address, length] = store_list(self.0, cx)?;
+        let [address, length] = self.lower(cx)?;
         flat.write([ValRaw::i64(address.into()), ValRaw::i64(length.into())]);
         Ok(())
     }
@@ -62,33 +66,145 @@ unsafe impl<V: Element> Lower for List<'_, V> {
         at: usize,
     ) -> Result<()> {
         let mut bytes = [0; 8];
-        self.0.pack(cx, &mut bytes)?;
+        pair(&mut bytes, self.lower(cx)?);
         *cx.get(at) = bytes;
         Ok(())
     }
 }
 
+impl<'a, V: Element> List<'a, V> {
+    pub(super) const fn new(elements: &'a [V]) -> Self {
+        Self {
+            elements,
+            room: None,
+        }
+    }
+
+    /// What the elements take with their texts and lists, at most.
+    pub(in crate::plugin) fn bytes(&self) -> Result<u32> {
+        Ok(u32::try_from(self.elements.room())?)
+    }
+
+    fn lower<T>(&self, cx: &mut LowerContext<'_, T>) -> Result<[u32; 2]> {
+        let Some(start) = self.room else {
+            return store_list(self.elements, &mut Blocks(cx));
+        };
+        let start = start as usize;
+        let end = start + self.bytes()? as usize;
+        let Some(memory) = cx.as_slice_mut().get_mut(start..end) else {
+            bail!("`room` returned {start}, and the guest's memory ends before {end}");
+        };
+        let mut piece = Piece {
+            start,
+            used: 0,
+            memory,
+        };
+        store_list(self.elements, &mut piece)
+    }
+}
+
+/// Where the texts and lists of a record go.
+pub(in crate::plugin) trait Room {
+    /// Stores a text; its address and length.
+    fn text(&mut self, text: &str) -> Result<[u32; 2]>;
+
+    /// The address of so many free bytes.
+    fn block(&mut self, align: u32, bytes: usize) -> Result<usize>;
+
+    /// Stores what was laid out for a part of a block.
+    fn fill(&mut self, at: usize, bytes: &[u8]) -> Result<()>;
+}
+
+/// A block of its own for each text and each list, as the engine has it.
+struct Blocks<'c, 'a, T: 'static>(&'c mut LowerContext<'a, T>);
+
+impl<T> Room for Blocks<'_, '_, T> {
+    #[inline(always)]
+    fn text(&mut self, text: &str) -> Result<[u32; 2]> {
+        let mut flat = MaybeUninit::new([ValRaw::i64(0); 2]);
+        text.linear_lower_to_flat(self.0, InterfaceType::String, &mut flat)?;
+        // SAFETY: the line above the last initialized it.
+        let [address, length] = unsafe { flat.assume_init() };
+        Ok([address.get_u32(), length.get_u32()])
+    }
+
+    fn block(&mut self, align: u32, bytes: usize) -> Result<usize> {
+        self.0.realloc(0, 0, align, bytes)
+    }
+
+    fn fill(&mut self, at: usize, bytes: &[u8]) -> Result<()> {
+        store(self.0.as_slice_mut(), at, bytes)
+    }
+}
+
+/// One piece of memory for all of them, one after the other.
+struct Piece<'m> {
+    /// Its address.
+    start: usize,
+    /// Bytes that are taken.
+    used: usize,
+    memory: &'m mut [u8],
+}
+
+impl Room for Piece<'_> {
+    #[inline(always)]
+    fn text(&mut self, text: &str) -> Result<[u32; 2]> {
+        let at = self.used;
+        store(self.memory, at, text.as_bytes())?;
+        self.used += text.len();
+        Ok([u32::try_from(self.start + at)?, u32::try_from(text.len())?])
+    }
+
+    fn block(&mut self, align: u32, bytes: usize) -> Result<usize> {
+        let at = (self.start + self.used).next_multiple_of(align as usize);
+        self.used = at + bytes - self.start;
+        Ok(at)
+    }
+
+    fn fill(&mut self, at: usize, bytes: &[u8]) -> Result<()> {
+        store(self.memory, at - self.start, bytes)
+    }
+}
+
+#[inline(always)]
+fn store(memory: &mut [u8], at: usize, bytes: &[u8]) -> Result<()> {
+    let place = memory
+        .get_mut(at..)
+        .and_then(|rest| rest.get_mut(..bytes.len()));
+    let Some(place) = place else {
+        bail!("the room ends before byte {}", at + bytes.len());
+    };
+    place.copy_from_slice(bytes);
+    Ok(())
+}
+
 /// A value that can be laid out beside the guest's memory.
 pub(in crate::plugin) trait Packed: ComponentType {
     /// Lays the value out in `bytes`: as many as [`ComponentType::SIZE32`], all zero.
-    fn pack<T>(&self, cx: &mut LowerContext<'_, T>, bytes: &mut [u8]) -> Result<()>;
+    fn pack(&self, room: &mut impl Room, bytes: &mut [u8]) -> Result<()>;
+
+    /// Bytes that its texts and lists take in one piece of memory, at most.
+    #[inline(always)]
+    fn room(&self) -> usize {
+        0
+    }
 }
 
 /// An element of a list.
-pub(in crate::plugin) trait Element: ComponentType + Sized {
+pub(in crate::plugin) trait Element: Packed + Sized {
     /// Stores the element in the guest's memory.
-    fn store<T>(&self, cx: &mut LowerContext<'_, T>, at: usize) -> Result<()>;
+    fn store(&self, room: &mut impl Room, at: usize) -> Result<()>;
 }
 
 /// Has the guest make room and stores the elements there. Returns their address and number.
-fn store_list<V: Element, T>(list: &[V], cx: &mut LowerContext<'_, T>) -> Result<[u32; 2]> {
+fn store_list<V: Element>(list: &[V], room: &mut impl Room) -> Result<[u32; 2]> {
     let Some(size) = list.len().checked_mul(V::SIZE32) else {
         bail!("a list of {} elements does not fit a guest", list.len());
     };
-    let start = cx.realloc(0, 0, V::ALIGN32, size)?;
+    let start = room.block(V::ALIGN32, size)?;
     let mut at = start;
     for element in list {
-        element.store(cx, at)?;
+        element.store(room, at)?;
         at += V::SIZE32;
     }
     Ok([u32::try_from(start)?, u32::try_from(list.len())?])
@@ -96,22 +212,22 @@ fn store_list<V: Element, T>(list: &[V], cx: &mut LowerContext<'_, T>) -> Result
 
 /// Lays a field out behind those that end at `end`.
 #[inline(always)]
-fn field<V: Packed, T>(
+fn field<V: Packed>(
     value: &V,
-    cx: &mut LowerContext<'_, T>,
+    room: &mut impl Room,
     bytes: &mut [u8],
     end: &mut usize,
 ) -> Result<()> {
     let start = end.next_multiple_of(V::ALIGN32 as usize);
     *end = start + V::SIZE32;
-    value.pack(cx, bytes.get_mut(start..*end).unwrap_or_default())
+    value.pack(room, bytes.get_mut(start..*end).unwrap_or_default())
 }
 
 macro_rules! plain {
     ($($kind:ty: |$value:ident| $plain:expr;)*) => {$(
         impl Packed for $kind {
             #[inline(always)]
-            fn pack<T>(&self, _: &mut LowerContext<'_, T>, bytes: &mut [u8]) -> Result<()> {
+            fn pack(&self, _: &mut impl Room, bytes: &mut [u8]) -> Result<()> {
                 let $value = *self;
                 bytes.copy_from_slice(&$plain.to_le_bytes());
                 Ok(())
@@ -133,39 +249,43 @@ plain! {
 
 impl<V: Packed> Packed for Option<V> {
     #[inline(always)]
-    fn pack<T>(&self, cx: &mut LowerContext<'_, T>, bytes: &mut [u8]) -> Result<()> {
+    fn pack(&self, room: &mut impl Room, bytes: &mut [u8]) -> Result<()> {
         let Some(value) = self else {
             return Ok(());
         };
         let mut end = 0;
-        field(&true, cx, bytes, &mut end)?;
-        field(value, cx, bytes, &mut end)
+        field(&true, room, bytes, &mut end)?;
+        field(value, room, bytes, &mut end)
+    }
+
+    #[inline(always)]
+    fn room(&self) -> usize {
+        self.as_ref().map_or(0, Packed::room)
     }
 }
 
 impl Packed for &str {
     #[inline(always)]
-    fn pack<T>(&self, cx: &mut LowerContext<'_, T>, bytes: &mut [u8]) -> Result<()> {
-        let mut flat = MaybeUninit::new([ValRaw::i64(0); 2]);
-        self.linear_lower_to_flat(cx, InterfaceType::String, &mut flat)?;
-        // SAFETY: the line above the last initialized it.
-        let [address, length] = unsafe { flat.assume_init() };
-        pair(bytes, [address.get_u32(), length.get_u32()]);
+    fn pack(&self, room: &mut impl Room, bytes: &mut [u8]) -> Result<()> {
+        pair(bytes, room.text(self)?);
         Ok(())
     }
-}
 
-impl Element for &str {
-    fn store<T>(&self, cx: &mut LowerContext<'_, T>, at: usize) -> Result<()> {
-        self.linear_lower_to_memory(cx, InterfaceType::String, at)
+    #[inline(always)]
+    fn room(&self) -> usize {
+        self.len()
     }
 }
 
 impl<V: Element> Packed for &[V] {
-    fn pack<T>(&self, cx: &mut LowerContext<'_, T>, bytes: &mut [u8]) -> Result<()> {
-        let list = store_list(self, cx)?;
-        pair(bytes, list);
+    fn pack(&self, room: &mut impl Room, bytes: &mut [u8]) -> Result<()> {
+        pair(bytes, store_list(self, room)?);
         Ok(())
+    }
+
+    fn room(&self) -> usize {
+        let elements: usize = self.iter().map(Packed::room).sum();
+        (V::ALIGN32 as usize - 1) + self.len() * V::SIZE32 + elements
     }
 }
 
@@ -182,11 +302,17 @@ macro_rules! records {
         $(
             impl Packed for wit::$kind $(<$life>)? {
                 #[inline(always)]
-                fn pack<T>(&self, cx: &mut LowerContext<'_, T>, bytes: &mut [u8]) -> Result<()> {
+                fn pack(&self, room: &mut impl Room, bytes: &mut [u8]) -> Result<()> {
                     let Self { $($name),* } = self;
                     let mut end = 0;
-                    $(field($name, cx, bytes, &mut end)?;)*
+                    $(field($name, room, bytes, &mut end)?;)*
                     Ok(())
+                }
+
+                #[inline(always)]
+                fn room(&self) -> usize {
+                    let Self { $($name),* } = self;
+                    0 $(+ $name.room())*
                 }
             }
         )*
@@ -225,16 +351,28 @@ records! {
 }
 
 macro_rules! elements {
-    ($($kind:ident)*) => {$(
-        impl Element for wit::$kind<'_> {
-            fn store<T>(&self, cx: &mut LowerContext<'_, T>, at: usize) -> Result<()> {
+    ($($kind:ty)*) => {$(
+        impl Element for $kind {
+            fn store(&self, room: &mut impl Room, at: usize) -> Result<()> {
                 let mut bytes = [0; <Self as ComponentType>::SIZE32];
-                self.pack(cx, &mut bytes)?;
-                *cx.get(at) = bytes;
-                Ok(())
+                self.pack(room, &mut bytes)?;
+                room.fill(at, &bytes)
             }
         }
     )*};
 }
 
-elements! { Span SpanLink SpanEvent }
+elements! { &str wit::Span<'_> wit::SpanLink<'_> wit::SpanEvent<'_> }
+
+/// The elements as they lie in one piece of memory at this address.
+#[cfg(test)]
+pub(super) fn in_one_piece<V: Element>(list: &List<'_, V>, start: usize) -> Result<Vec<u8>> {
+    let mut memory = vec![0xaa; list.bytes()? as usize];
+    let mut piece = Piece {
+        start,
+        used: 0,
+        memory: &mut memory,
+    };
+    store_list(list.elements, &mut piece)?;
+    Ok(memory)
+}

@@ -30,7 +30,7 @@ pub(in crate::plugin) fn span_batch<'a>(
         lower_span(arena, span, resource_index, otel)
     }));
     SpanBatch {
-        spans: List(spans),
+        spans: List::new(spans),
         tokens,
         resources: resources(arena, &resource_numbers),
         scopes: scopes(arena, &scope_numbers),

@@ -54,7 +54,7 @@ fn equal_resources_are_numbered_once_wherever_they_come() {
     let batch = span_batch(&arena, &spans, &[1, 2, 3, 4, 5, 6]);
     let indices: Vec<_> = batch
         .spans
-        .0
+        .elements
         .iter()
         .map(|span| span.resource_index)
         .collect();
@@ -100,7 +100,7 @@ fn texts_are_borrowed_not_copied() {
     let spans = [span(None)];
     let arena = Bump::new();
     let batch = span_batch(&arena, &spans, &[1]);
-    let lowered = &batch.spans.0[0];
+    let lowered = &batch.spans.elements[0];
     assert_eq!(lowered.name.as_ptr(), spans[0].name.as_ptr());
     assert_eq!(lowered.tags, Some(["a", "b"].as_slice()));
     assert_eq!(
@@ -138,8 +138,8 @@ fn what_only_opentelemetry_knows_is_kept() {
     let spans = [span(None), with_otel];
     let arena = Bump::new();
     let batch = span_batch(&arena, &spans, &[1, 2]);
-    assert!(batch.spans.0[0].otel.is_none());
-    let otel = batch.spans.0[1].otel.as_ref().unwrap();
+    assert!(batch.spans.elements[0].otel.is_none());
+    let otel = batch.spans.elements[1].otel.as_ref().unwrap();
     assert!(matches!(otel.kind, wit::SpanKind::Consumer));
     assert!(matches!(
         otel.status,
@@ -217,4 +217,35 @@ fn metric_values_keep_their_kind() {
     assert!(
         matches!(values[2], wit::MetricValue::ExponentialHistogram(point) if point.scale == -1)
     );
+}
+
+/// Address and length of a text or list, which stand at this offset.
+fn pair(memory: &[u8], at: usize) -> [usize; 2] {
+    [at, at + 4].map(|at| {
+        let bytes = memory[at..at + 4].try_into().unwrap();
+        u32::from_le_bytes(bytes) as usize
+    })
+}
+
+#[test]
+fn a_batch_in_one_piece_fits_the_room_that_was_asked_for_wherever_that_is() {
+    let mut full = span(None);
+    full.otel = Some(Box::new(OtelSpan {
+        links: vec![SpanLink::default(); 3],
+        events: vec![SpanEvent::default(); 2],
+        ..OtelSpan::default()
+    }));
+    let spans = [full, span(None)];
+    let arena = Bump::new();
+    let batch = span_batch(&arena, &spans, &[1, 2]);
+    for start in [64, 72, 77] {
+        let memory = packed::in_one_piece(&batch.spans, start).unwrap();
+        let first = start.next_multiple_of(8) - start;
+        let size = <wit::Span<'_> as wasmtime::component::ComponentType>::SIZE32;
+        for at in [first, first + size] {
+            // The trace's id stands behind the phase.
+            let [text, length] = pair(&memory, at + 4);
+            assert_eq!(&memory[text - start..][..length], b"t");
+        }
+    }
 }

@@ -43,6 +43,18 @@ async fn a_trap_costs_one_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn room_beyond_its_memory_costs_one_call() {
+    let pool = pool().await;
+    assert_eq!(ask(&pool, "room").await.unwrap(), DELIVERED);
+    let error = ask(&pool, "calls").await.unwrap_err();
+    assert!(
+        matches!(&error, CallError::Trap(text) if text.contains("`room` returned 4294967288")),
+        "{error:?}"
+    );
+    assert_eq!(told(&pool, "calls").await, "1", "a new instance");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_endless_loop_costs_one_call() {
     costs_one_call("spin", |error| {
         *error == CallError::CpuTimeout(LIMITS.call_cpu)

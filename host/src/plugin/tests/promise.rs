@@ -13,7 +13,7 @@ use crate::event::signal_set::SignalSet;
 use crate::plugin::detect::CONTRACT_VERSION;
 
 /// The released files with their SHA-256. A new release adds lines; no line is ever changed.
-const RELEASED: [(&str, &str); 4] = [
+const RELEASED: [(&str, &str); 8] = [
     (
         "since-v0.1.0/exporter.wit",
         "759919b485df512da8f3b5eada204d185967b4b520134a896ac7d406099f121d",
@@ -29,6 +29,22 @@ const RELEASED: [(&str, &str); 4] = [
     (
         "since-v0.1.0/worlds.wit",
         "4282ec4adcc03816b7f447429090cbe5441aa9ea455e479d04d3680657a431c3",
+    ),
+    (
+        "since-v0.1.1/exporter.wit",
+        "5890fb012c7cfb5ced8be0a04d38571e1c9b4956f512278574869a49bae8073f",
+    ),
+    (
+        "since-v0.1.1/host.wit",
+        "4bac2e3e77de3ff78118e2bc9ff94beea864557ce1f057964ef3d8f3a332f6bb",
+    ),
+    (
+        "since-v0.1.1/types.wit",
+        "fd9de5472194861b5bbaf8dac207f40757b311e3ee0c18051d254fe335be57ec",
+    ),
+    (
+        "since-v0.1.1/worlds.wit",
+        "c128bb5e341c1f5fdd7bf76f1e376597d8a4956e74de8867c4f826144fd38833",
     ),
 ];
 

@@ -10,8 +10,8 @@ mod bindings {
         inline: "
             package test:keeper;
             world keeper {
-                include mastra:observability/traces-exporter@0.1.0;
-                include mastra:observability/page-exporter@0.1.0;
+                include mastra:observability/traces-exporter@0.1.1;
+                include mastra:observability/page-exporter@0.1.1;
             }
         ",
         world: "test:keeper/keeper",

@@ -18,9 +18,10 @@ mod bindings {
         inline: "
             package test:misbehaving;
             world misbehaving {
-                include mastra:observability/traces-exporter@0.1.0;
-                include mastra:observability/logs-exporter@0.1.0;
-                include mastra:observability/output-exporter@0.1.0;
+                include mastra:observability/traces-exporter@0.1.1;
+                include mastra:observability/logs-exporter@0.1.1;
+                include mastra:observability/output-exporter@0.1.1;
+                export mastra:observability/batch-memory@0.1.1;
             }
         ",
         world: "test:misbehaving/misbehaving",
@@ -32,7 +33,7 @@ use bindings::exports::mastra::observability::lifecycle::{
     Acknowledgement, BatchLimits, Description, Grouping, HostRequest, IdempotentSignals,
     SettingError, SpanPhases,
 };
-use bindings::exports::mastra::observability::{lifecycle, logs, traces};
+use bindings::exports::mastra::observability::{batch_memory, lifecycle, logs, traces};
 use bindings::mastra::observability::types::{
     ItemResult, LogBatch, SendOutcome, SendResult, Signal, SpanBatch,
 };
@@ -43,6 +44,7 @@ struct Guest;
 thread_local! {
     static CALLS: Cell<u32> = const { Cell::new(0) };
     static GREETING: Cell<bool> = const { Cell::new(false) };
+    static ROOM: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
 impl lifecycle::Guest for Guest {
@@ -118,6 +120,11 @@ impl traces::Guest for Guest {
                 }
                 ItemResult::Delivered
             }
+            "room" => {
+                // Not a place in its memory, and not for the batch that comes then.
+                ROOM.set(Some(u32::MAX - 7));
+                ItemResult::Delivered
+            }
             "calls" => ItemResult::Skipped(CALLS.get().to_string()),
             "greeting" => ItemResult::Skipped(GREETING.get().to_string()),
             "outside" => ItemResult::Skipped(outside()),
@@ -129,6 +136,12 @@ impl traces::Guest for Guest {
             "echo" => ItemResult::Skipped(format!("{batch:?}")),
             _ => ItemResult::Delivered,
         })
+    }
+}
+
+impl batch_memory::Guest for Guest {
+    fn room(_bytes: u32) -> Option<u32> {
+        ROOM.get()
     }
 }
 
