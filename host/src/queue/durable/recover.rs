@@ -175,15 +175,26 @@ fn own_file(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Held by whoever uses the directory, and given up with the process.
-fn lock(directory: &Path) -> Result<File, OpenError> {
+/// Held by whoever uses the directory, and given up when it goes or with the process.
+pub(super) struct DirectoryLock(pub(super) File);
+
+impl Drop for DirectoryLock {
+    /// Said, not left to the close: a process that is just being started has a copy of the handle until it runs.
+    fn drop(&mut self) {
+        if let Err(cause) = self.0.unlock() {
+            error!(%cause, "The queue's directory stays locked until this process ends.");
+        }
+    }
+}
+
+pub(super) fn lock(directory: &Path) -> Result<DirectoryLock, OpenError> {
     let failed = |source| OpenError::Io {
         directory: directory.to_owned(),
         source,
     };
     let file = own_file(&directory.join("lock")).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(DirectoryLock(file)),
         Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse {
             directory: directory.to_owned(),
         }),

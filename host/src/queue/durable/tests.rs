@@ -199,6 +199,20 @@ async fn second_process_is_refused_until_the_first_has_gone() {
     open(&directory);
 }
 
+#[test]
+fn directory_is_free_as_soon_as_its_lock_goes_whoever_has_a_copy_of_the_handle() {
+    let directory = TempDir::new().expect("made");
+    let lock = recover::lock(directory.path()).expect("is free");
+    // As a process has that is just being started.
+    let copy = lock.0.try_clone().expect("copied");
+    let refused = recover::lock(directory.path());
+    assert!(matches!(refused, Err(OpenError::InUse { .. })));
+    drop(lock);
+    let again = recover::lock(directory.path());
+    assert!(again.is_ok(), "{:?}", again.err());
+    drop(copy);
+}
+
 #[tokio::test]
 async fn newer_directory_is_refused_and_left_alone() {
     let directory = TempDir::new().expect("made");

@@ -24,7 +24,7 @@ use super::files::{Files, LogFile};
 use super::format::{self, RecordType};
 use super::frame::{Admitted, AppendReply, Frame, SettleReply, Settled, push_json};
 use super::letters::{Description, Letter};
-use super::recover::{KEYS, LOG, numbered};
+use super::recover::{DirectoryLock, KEYS, LOG, numbered};
 use super::saved::{Change, End};
 use super::state::{Inner, Place, Segment, State};
 use super::unix_nanos_now;
@@ -93,7 +93,7 @@ pub(super) struct Writer {
     /// Who is told when the directory is free again.
     pub(super) on_end: Vec<tokio::sync::oneshot::Sender<()>>,
     /// Held as long as the directory is ours.
-    pub(super) lock: std::fs::File,
+    pub(super) lock: DirectoryLock,
 }
 
 /// The segment that is written to.
@@ -144,10 +144,7 @@ impl Writer {
         self.begin();
         let _answered = self.commit();
         self.sync_rest();
-        // Said, not left to the close: a process that is just being started has a copy of the handle until it runs.
-        if let Err(cause) = self.lock.unlock() {
-            error!(%cause, "The queue's directory stays locked until this process ends.");
-        }
+        drop(self.lock);
         for waiting in self.on_end {
             let _gone = waiting.send(());
         }
