@@ -405,18 +405,33 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_in_one_piece_lies_in_the_region_with_what_comes_behind_it() {
+    fn a_batch_in_one_piece_is_whole_until_its_call_ends_whatever_is_freed_of_it() {
         let memory = opened();
-        for bytes in [5, 1_000, 3] {
+        for bytes in [5, 1_000, 3, 1_000] {
             let room = memory.room(bytes).unwrap();
             assert!(room.addr().is_multiple_of(8));
             unsafe { room.write_bytes(9, bytes) };
-            // What the generated code makes of it; then the batch's own texts, which are no blocks, are freed.
-            let (places, _) = call(&memory, &SIZES);
-            let text = unsafe { room.add(bytes / 2) };
-            unsafe { memory.dealloc(text, layout(1, 1)) };
-            let held = unsafe { std::slice::from_raw_parts(room, bytes) };
-            assert!(held.iter().all(|byte| *byte == 9), "{bytes} {places:?}");
+            let drops = Cell::new(0);
+            // What the generated code makes of the batch.
+            let batch = Blocks {
+                memory: &memory,
+                blocks: lower(&memory, &SIZES),
+                drops: &drops,
+            };
+            let first = batch.blocks[0].0.cast_const().cast();
+            memory.lend(batch, first, |batch| {
+                let own = lower(&memory, &SIZES);
+                // Texts of the batch are no blocks.
+                for at in [0, bytes / 2] {
+                    unsafe { memory.dealloc(room.add(at), layout(1, 1)) };
+                }
+                for (block, layout) in own {
+                    unsafe { memory.dealloc(block, layout) };
+                }
+                batch.check();
+                let held = unsafe { std::slice::from_raw_parts(room, bytes) };
+                assert!(held.iter().all(|byte| *byte == 9), "{bytes}");
+            });
         }
         assert_eq!(memory.room(MOST_BYTES + 1), None);
     }
