@@ -22,6 +22,8 @@ pub(super) struct Faults {
     panicking_sync: AtomicBool,
     failing_reads: AtomicBool,
     failing_cut: AtomicBool,
+    /// No segment can be begun.
+    failing_create: AtomicBool,
     /// Files that may leave the page cache.
     uncached: AtomicU64,
 }
@@ -115,6 +117,10 @@ impl Files for Unsynced {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        let is_segment = path.extension().is_some_and(|end| end == recover::LOG);
+        if is_segment && self.faults.failing_create.load(Ordering::Relaxed) {
+            return Err(system_error(ENOSPC));
+        }
         Disk.create(path).map(|file| self.wrap(file))
     }
 
@@ -243,6 +249,40 @@ async fn failed_sync_is_never_tried_again_and_nothing_acknowledged_is_lost() {
     let (queue, ids) = after_restart(&directory).await;
     assert!(ids.starts_with(&[0, 1, 2]), "{ids:?}");
     assert!(queue.append(spans(20..21)).await.is_ok());
+}
+
+#[tokio::test]
+async fn repeats_are_known_after_a_restart_also_when_a_segment_had_to_grow_on() {
+    let directory = TempDir::new().expect("made");
+    let files = Arc::new(Unsynced::default());
+    let faults = Arc::clone(&files.faults);
+    let queue = DurableQueue::open_on(files, directory.path(), settings()).expect("opens");
+    let cursor = queue.open("a", options()).await.expect("opens");
+    let now = unix_nanos_now();
+    let recent = |id: u64| Event {
+        received_at: now,
+        ..event(EventKind::SpanEnded, id, 100)
+    };
+    for round in 0..60 {
+        // Far longer than a segment should be; then some more segments, so that this one goes.
+        faults.failing_create.store(round < 30, Ordering::Relaxed);
+        let events = (round * 5..round * 5 + 5).map(recent);
+        queue.append(events.collect()).await.expect("fits");
+        let items = cursor.take(Signal::Traces, ALL).await.expect("current");
+        settle_all(&cursor, &items, Fate::Delivered)
+            .await
+            .expect("taken");
+    }
+    queue.shut_down().await;
+    let queue = open(&directory);
+    let appended = queue.append((0..300).map(recent).collect()).await;
+    assert_eq!(
+        appended,
+        Ok(Appended {
+            accepted: 0,
+            repeated: 300
+        })
+    );
 }
 
 #[tokio::test]

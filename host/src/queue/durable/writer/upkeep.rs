@@ -16,7 +16,6 @@ impl Writer {
         if self.unsynced {
             self.sync()?;
         }
-        self.seal_keys();
         let number = self.active.number + 1;
         let (active, segment) = {
             let state = self.inner.lock();
@@ -32,6 +31,8 @@ impl Writer {
         if let Some(old) = old {
             old.file.uncache();
         }
+        // Not before: a segment that grows on has more keys to come, and they are written once.
+        self.seal_keys();
         self.active = active;
         // With its first group, or soon: until then the segment before says the same.
         (self.unsynced, self.is_unlisted) = (true, true);
