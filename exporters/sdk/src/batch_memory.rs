@@ -44,7 +44,7 @@ mod component {
     /// The address at which so many bytes of the next batch may lie.
     pub(crate) fn room(bytes: u32) -> Option<u32> {
         let room = MEMORY.room(usize::try_from(bytes).ok()?)?;
-        u32::try_from(room.addr()).ok()
+        u32::try_from(room.expose_provenance()).ok()
     }
 }
 
@@ -95,7 +95,8 @@ mod region {
             result
         }
 
-        /// Where in the region so many bytes of a batch may lie, if it may have that many.
+        /// Where in the region so many bytes of a batch may lie, if it may have that many. What is left there are results
+        /// of the last call, which the host has read.
         pub(super) fn room(&self, bytes: usize) -> Option<*mut u8> {
             if bytes <= MOST_BYTES {
                 self.enlarge(bytes);
@@ -116,13 +117,13 @@ mod region {
         ) -> R {
             self.is_open.set(false);
             let result = run(&batch);
-            let wanted = self.used.get().saturating_add(self.missed.replace(0));
-            if wanted == self.used.replace(0) && self.holds(lowered.cast()) {
+            let (used, missed) = (self.used.replace(0), self.missed.replace(0));
+            if missed == 0 && self.holds(lowered.cast()) {
                 // All of it is in the region: what the host asked for comes from there, and nothing did not fit.
                 std::mem::forget(batch);
             } else {
                 drop(batch);
-                self.enlarge(wanted);
+                self.enlarge(used.saturating_add(missed));
             }
             self.is_open.set(true);
             result
@@ -179,7 +180,8 @@ mod region {
     }
 
     // SAFETY: blocks are the system's, or parts of the region that nothing else has until `lend` ends, and what is in the
-    // region then is not used again: `lend` has only lent it.
+    // region then is not used again: `lend` has only lent it. Texts of a batch in one piece are no blocks; whatever address
+    // in the region is freed, nothing happens.
     unsafe impl GlobalAlloc for BatchMemory {
         #[inline]
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -407,7 +409,7 @@ mod tests {
     #[test]
     fn a_batch_in_one_piece_is_whole_until_its_call_ends_whatever_is_freed_of_it() {
         let memory = opened();
-        for bytes in [5, 1_000, 3, 1_000] {
+        for (bytes, is_dropped) in [(5, true), (1_000, true), (3, false), (1_000, false)] {
             let room = memory.room(bytes).unwrap();
             assert!(room.addr().is_multiple_of(8));
             unsafe { room.write_bytes(9, bytes) };
@@ -432,6 +434,7 @@ mod tests {
                 let held = unsafe { std::slice::from_raw_parts(room, bytes) };
                 assert!(held.iter().all(|byte| *byte == 9), "{bytes}");
             });
+            assert_eq!(drops.get() == 1, is_dropped, "{bytes}");
         }
         assert_eq!(memory.room(MOST_BYTES + 1), None);
     }

@@ -57,8 +57,9 @@
 //!
 //! # Memory
 //! The crate brings the component's allocator: what the host hands over comes from one region, which is given up when the
-//! call ends, and the component exports the contract's `batch-memory`, so that spans come there in one piece; exports that are not this crate's must not keep what they allocate. Leave out the default feature
-//! `batch-memory` for such exports and to use an allocator of your own.
+//! call ends, and the component exports the contract's `batch-memory`, so that spans come there in one piece. Exports
+//! that are not this crate's must not keep what they allocate. Leave out the default feature `batch-memory` for such
+//! exports and to use an allocator of your own.
 
 mod batch_memory;
 mod bindings;

@@ -334,9 +334,11 @@ async fn send_spans(
     store: &mut Store<HostState>,
     mut batch: records::SpanBatch<'_>,
 ) -> wasmtime::Result<wit::SendResult> {
-    if let Some(memory) = memory {
-        let bytes = batch.spans.bytes()?;
-        batch.spans.room = memory.call_room(&mut *store, bytes).await?;
+    if let Some(memory) = memory
+        && let Ok(bytes) = u32::try_from(batch.spans.bytes())
+    {
+        let start = memory.call_room(&mut *store, bytes).await?;
+        batch.spans.piece = start.map(|start| (start, bytes));
     }
     let send = send.typed::<(records::SpanBatch<'_>,), (wit::SendResult,)>(&*store)?;
     let (result,) = send.call_async(store, (batch,)).await?;

@@ -1,6 +1,6 @@
 //! Lowering of whole records. The engine's own way stores each field by itself, and looks the guest's memory up for each
 //! of a span's hundred fields and cases; here a record is laid out beside the guest's memory and goes there in one write.
-//! Texts are lowered by the engine. The layout is the canonical ABI's (component model, `CanonicalABI.md`, "Storing");
+//! Texts and lists go beside it: into one piece of memory, or by the engine into blocks of their own. The layout is the canonical ABI's (component model, `CanonicalABI.md`, "Storing");
 //! sizes and alignments are those of the generated types. Called by the engine, through the batch that `instance` sends.
 
 #![allow(
@@ -12,6 +12,7 @@ use std::mem::MaybeUninit;
 
 use wasmtime::component::__internal::{
     CanonicalAbiInfo, InstanceType, InterfaceType, LowerContext,
+    wasmtime_environ::component::StringEncoding,
 };
 use wasmtime::component::{ComponentType, Lower};
 use wasmtime::{Result, ValRaw, bail};
@@ -32,8 +33,9 @@ pub(in crate::plugin) struct SpanBatch<'a> {
 /// A list whose elements are stored in one write each.
 pub(in crate::plugin) struct List<'a, V> {
     pub(in crate::plugin) elements: &'a [V],
-    /// Where the guest has made room for [`List::bytes`]; without it each text and each list gets a block of its own.
-    pub(in crate::plugin) room: Option<u32>,
+    /// Address and bytes of a piece of the guest's memory that has room for [`List::bytes`]; without it each text and each
+    /// list gets a block of its own.
+    pub(in crate::plugin) piece: Option<(u32, u32)>,
 }
 
 // SAFETY: for the engine it is the slice: of the same layout, checked against the same type.
@@ -76,23 +78,26 @@ impl<'a, V: Element> List<'a, V> {
     pub(super) const fn new(elements: &'a [V]) -> Self {
         Self {
             elements,
-            room: None,
+            piece: None,
         }
     }
 
     /// What the elements take with their texts and lists, at most.
-    pub(in crate::plugin) fn bytes(&self) -> Result<u32> {
-        Ok(u32::try_from(self.elements.room())?)
+    pub(in crate::plugin) fn bytes(&self) -> usize {
+        self.elements.outside_bytes()
     }
 
     fn lower<T>(&self, cx: &mut LowerContext<'_, T>) -> Result<[u32; 2]> {
-        let Some(start) = self.room else {
+        let Some((start, bytes)) = self.piece else {
             return store_list(self.elements, &mut Blocks(cx));
         };
+        if cx.options().string_encoding != StringEncoding::Utf8 {
+            bail!("`batch-memory` is for components whose strings are UTF-8");
+        }
         let start = start as usize;
-        let end = start + self.bytes()? as usize;
-        let Some(memory) = cx.as_slice_mut().get_mut(start..end) else {
-            bail!("`room` returned {start}, and the guest's memory ends before {end}");
+        let memory = cx.as_slice_mut().get_mut(start..);
+        let Some(memory) = memory.and_then(|memory| memory.get_mut(..bytes as usize)) else {
+            bail!("`room` returned {start}, and the guest's memory ends before {bytes} bytes more");
         };
         let mut piece = Piece {
             start,
@@ -104,7 +109,7 @@ impl<'a, V: Element> List<'a, V> {
 }
 
 /// Where the texts and lists of a record go.
-pub(in crate::plugin) trait Room {
+pub(in crate::plugin) trait Place {
     /// Stores a text; its address and length.
     fn text(&mut self, text: &str) -> Result<[u32; 2]>;
 
@@ -118,7 +123,7 @@ pub(in crate::plugin) trait Room {
 /// A block of its own for each text and each list, as the engine has it.
 struct Blocks<'c, 'a, T: 'static>(&'c mut LowerContext<'a, T>);
 
-impl<T> Room for Blocks<'_, '_, T> {
+impl<T> Place for Blocks<'_, '_, T> {
     #[inline(always)]
     fn text(&mut self, text: &str) -> Result<[u32; 2]> {
         let mut flat = MaybeUninit::new([ValRaw::i64(0); 2]);
@@ -146,7 +151,7 @@ struct Piece<'m> {
     memory: &'m mut [u8],
 }
 
-impl Room for Piece<'_> {
+impl Place for Piece<'_> {
     #[inline(always)]
     fn text(&mut self, text: &str) -> Result<[u32; 2]> {
         let at = self.used;
@@ -181,30 +186,27 @@ fn store(memory: &mut [u8], at: usize, bytes: &[u8]) -> Result<()> {
 /// A value that can be laid out beside the guest's memory.
 pub(in crate::plugin) trait Packed: ComponentType {
     /// Lays the value out in `bytes`: as many as [`ComponentType::SIZE32`], all zero.
-    fn pack(&self, room: &mut impl Room, bytes: &mut [u8]) -> Result<()>;
+    fn pack(&self, place: &mut impl Place, bytes: &mut [u8]) -> Result<()>;
 
     /// Bytes that its texts and lists take in one piece of memory, at most.
-    #[inline(always)]
-    fn room(&self) -> usize {
-        0
-    }
+    fn outside_bytes(&self) -> usize;
 }
 
 /// An element of a list.
 pub(in crate::plugin) trait Element: Packed + Sized {
     /// Stores the element in the guest's memory.
-    fn store(&self, room: &mut impl Room, at: usize) -> Result<()>;
+    fn store(&self, place: &mut impl Place, at: usize) -> Result<()>;
 }
 
 /// Has the guest make room and stores the elements there. Returns their address and number.
-fn store_list<V: Element>(list: &[V], room: &mut impl Room) -> Result<[u32; 2]> {
+fn store_list<V: Element>(list: &[V], place: &mut impl Place) -> Result<[u32; 2]> {
     let Some(size) = list.len().checked_mul(V::SIZE32) else {
         bail!("a list of {} elements does not fit a guest", list.len());
     };
-    let start = room.block(V::ALIGN32, size)?;
+    let start = place.block(V::ALIGN32, size)?;
     let mut at = start;
     for element in list {
-        element.store(room, at)?;
+        element.store(place, at)?;
         at += V::SIZE32;
     }
     Ok([u32::try_from(start)?, u32::try_from(list.len())?])
@@ -214,23 +216,28 @@ fn store_list<V: Element>(list: &[V], room: &mut impl Room) -> Result<[u32; 2]> 
 #[inline(always)]
 fn field<V: Packed>(
     value: &V,
-    room: &mut impl Room,
+    place: &mut impl Place,
     bytes: &mut [u8],
     end: &mut usize,
 ) -> Result<()> {
     let start = end.next_multiple_of(V::ALIGN32 as usize);
     *end = start + V::SIZE32;
-    value.pack(room, bytes.get_mut(start..*end).unwrap_or_default())
+    value.pack(place, bytes.get_mut(start..*end).unwrap_or_default())
 }
 
 macro_rules! plain {
     ($($kind:ty: |$value:ident| $plain:expr;)*) => {$(
         impl Packed for $kind {
             #[inline(always)]
-            fn pack(&self, _: &mut impl Room, bytes: &mut [u8]) -> Result<()> {
+            fn pack(&self, _: &mut impl Place, bytes: &mut [u8]) -> Result<()> {
                 let $value = *self;
                 bytes.copy_from_slice(&$plain.to_le_bytes());
                 Ok(())
+            }
+
+            #[inline(always)]
+            fn outside_bytes(&self) -> usize {
+                0
             }
         }
     )*};
@@ -249,42 +256,42 @@ plain! {
 
 impl<V: Packed> Packed for Option<V> {
     #[inline(always)]
-    fn pack(&self, room: &mut impl Room, bytes: &mut [u8]) -> Result<()> {
+    fn pack(&self, place: &mut impl Place, bytes: &mut [u8]) -> Result<()> {
         let Some(value) = self else {
             return Ok(());
         };
         let mut end = 0;
-        field(&true, room, bytes, &mut end)?;
-        field(value, room, bytes, &mut end)
+        field(&true, place, bytes, &mut end)?;
+        field(value, place, bytes, &mut end)
     }
 
     #[inline(always)]
-    fn room(&self) -> usize {
-        self.as_ref().map_or(0, Packed::room)
+    fn outside_bytes(&self) -> usize {
+        self.as_ref().map_or(0, Packed::outside_bytes)
     }
 }
 
 impl Packed for &str {
     #[inline(always)]
-    fn pack(&self, room: &mut impl Room, bytes: &mut [u8]) -> Result<()> {
-        pair(bytes, room.text(self)?);
+    fn pack(&self, place: &mut impl Place, bytes: &mut [u8]) -> Result<()> {
+        pair(bytes, place.text(self)?);
         Ok(())
     }
 
     #[inline(always)]
-    fn room(&self) -> usize {
+    fn outside_bytes(&self) -> usize {
         self.len()
     }
 }
 
 impl<V: Element> Packed for &[V] {
-    fn pack(&self, room: &mut impl Room, bytes: &mut [u8]) -> Result<()> {
-        pair(bytes, store_list(self, room)?);
+    fn pack(&self, place: &mut impl Place, bytes: &mut [u8]) -> Result<()> {
+        pair(bytes, store_list(self, place)?);
         Ok(())
     }
 
-    fn room(&self) -> usize {
-        let elements: usize = self.iter().map(Packed::room).sum();
+    fn outside_bytes(&self) -> usize {
+        let elements: usize = self.iter().map(Packed::outside_bytes).sum();
         (V::ALIGN32 as usize - 1) + self.len() * V::SIZE32 + elements
     }
 }
@@ -302,17 +309,17 @@ macro_rules! records {
         $(
             impl Packed for wit::$kind $(<$life>)? {
                 #[inline(always)]
-                fn pack(&self, room: &mut impl Room, bytes: &mut [u8]) -> Result<()> {
+                fn pack(&self, place: &mut impl Place, bytes: &mut [u8]) -> Result<()> {
                     let Self { $($name),* } = self;
                     let mut end = 0;
-                    $(field($name, room, bytes, &mut end)?;)*
+                    $(field($name, place, bytes, &mut end)?;)*
                     Ok(())
                 }
 
                 #[inline(always)]
-                fn room(&self) -> usize {
+                fn outside_bytes(&self) -> usize {
                     let Self { $($name),* } = self;
-                    0 $(+ $name.room())*
+                    0 $(+ $name.outside_bytes())*
                 }
             }
         )*
@@ -353,10 +360,10 @@ records! {
 macro_rules! elements {
     ($($kind:ty)*) => {$(
         impl Element for $kind {
-            fn store(&self, room: &mut impl Room, at: usize) -> Result<()> {
+            fn store(&self, place: &mut impl Place, at: usize) -> Result<()> {
                 let mut bytes = [0; <Self as ComponentType>::SIZE32];
-                self.pack(room, &mut bytes)?;
-                room.fill(at, &bytes)
+                self.pack(place, &mut bytes)?;
+                place.fill(at, &bytes)
             }
         }
     )*};
@@ -364,15 +371,19 @@ macro_rules! elements {
 
 elements! { &str wit::Span<'_> wit::SpanLink<'_> wit::SpanEvent<'_> }
 
-/// The elements as they lie in one piece of memory at this address.
+/// The elements as they lie in one piece of memory at this address, and how much of it they do not take.
 #[cfg(test)]
-pub(super) fn in_one_piece<V: Element>(list: &List<'_, V>, start: usize) -> Result<Vec<u8>> {
-    let mut memory = vec![0xaa; list.bytes()? as usize];
+pub(super) fn in_one_piece<V: Element>(
+    list: &List<'_, V>,
+    start: usize,
+) -> Result<(Vec<u8>, usize)> {
+    let mut memory = vec![0xaa; list.bytes()];
     let mut piece = Piece {
         start,
         used: 0,
         memory: &mut memory,
     };
     store_list(list.elements, &mut piece)?;
-    Ok(memory)
+    let spare = list.bytes() - piece.used;
+    Ok((memory, spare))
 }

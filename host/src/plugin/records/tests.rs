@@ -6,8 +6,8 @@ use bumpalo::Bump;
 
 use super::*;
 use crate::event::records::{
-    ExponentialHistogramPoint, Instrument, Metric, MetricNumber, MetricValue, OtelSpan, Span,
-    SpanEvent, SpanKind, SpanLink, SpanPhase, StatusCode, Temporality,
+    ErrorInfo, ExponentialHistogramPoint, Instrument, Metric, MetricNumber, MetricValue, ModelCall,
+    OtelSpan, Span, SpanEvent, SpanKind, SpanLink, SpanPhase, StatusCode, Temporality, Usage,
 };
 
 fn span(resource: Option<Resource<'static>>) -> Box<Span<'static>> {
@@ -219,33 +219,91 @@ fn metric_values_keep_their_kind() {
     );
 }
 
-/// Address and length of a text or list, which stand at this offset.
-fn pair(memory: &[u8], at: usize) -> [usize; 2] {
-    [at, at + 4].map(|at| {
-        let bytes = memory[at..at + 4].try_into().unwrap();
-        u32::from_le_bytes(bytes) as usize
-    })
+/// Every text and list that a span may have; each text is another one.
+fn full_span() -> Box<Span<'static>> {
+    let mut full = span(None);
+    full.parent_span_id = Some("parent".into());
+    full.entity.entity_version_id = Some("entity version".into());
+    full.metadata = Some("{\"metadata\":1}".into());
+    full.request_context = Some("{\"context\":1}".into());
+    full.extra = Some("{\"extra\":1}".into());
+    full.error = Some(ErrorInfo {
+        message: "message".into(),
+        stack: Some("stack".into()),
+        ..ErrorInfo::default()
+    });
+    full.model = Some(ModelCall {
+        parameters: Some("{\"parameters\":1}".into()),
+        usage: Some(Usage::default()),
+        cost: Some(Cost {
+            cost_unit: Some("unit".into()),
+            ..Cost::default()
+        }),
+        ..ModelCall::default()
+    });
+    full.otel = Some(Box::new(OtelSpan {
+        status_message: "status".into(),
+        links: vec![
+            SpanLink {
+                trace_id: "link".into(),
+                ..SpanLink::default()
+            };
+            3
+        ],
+        events: vec![
+            SpanEvent {
+                name: "event".into(),
+                attributes: Some("{\"event\":1}".into()),
+                ..SpanEvent::default()
+            };
+            2
+        ],
+        ..OtelSpan::default()
+    }));
+    full
 }
 
 #[test]
 fn a_batch_in_one_piece_fits_the_room_that_was_asked_for_wherever_that_is() {
-    let mut full = span(None);
-    full.otel = Some(Box::new(OtelSpan {
-        links: vec![SpanLink::default(); 3],
-        events: vec![SpanEvent::default(); 2],
-        ..OtelSpan::default()
-    }));
-    let spans = [full, span(None)];
+    // With the outer list: tags twice, links and events.
+    const LISTS: usize = 5;
+    let spans = [full_span(), span(None)];
     let arena = Bump::new();
     let batch = span_batch(&arena, &spans, &[1, 2]);
     for start in [64, 72, 77] {
-        let memory = packed::in_one_piece(&batch.spans, start).unwrap();
+        let (memory, spare) = packed::in_one_piece(&batch.spans, start).unwrap();
+        assert!(spare <= LISTS * 7, "{spare} bytes too many");
+        let number = |at: usize| {
+            let bytes = memory[at..at + 4].try_into().unwrap();
+            u32::from_le_bytes(bytes) as usize
+        };
         let first = start.next_multiple_of(8) - start;
         let size = <wit::Span<'_> as wasmtime::component::ComponentType>::SIZE32;
         for at in [first, first + size] {
-            // The trace's id stands behind the phase.
-            let [text, length] = pair(&memory, at + 4);
-            assert_eq!(&memory[text - start..][..length], b"t");
+            // The trace's id stands behind the phase: its address and its length.
+            let text = number(at + 4) - start;
+            assert_eq!(&memory[text..text + number(at + 8)], b"t");
+        }
+        for text in [
+            "parent",
+            "entity version",
+            "{\"metadata\":1}",
+            "{\"context\":1}",
+            "{\"extra\":1}",
+            "message",
+            "stack",
+            "{\"parameters\":1}",
+            "unit",
+            "status",
+            "link",
+            "event",
+            "{\"event\":1}",
+        ] {
+            let mut stretches = memory.windows(text.len());
+            assert!(
+                stretches.any(|stretch| stretch == text.as_bytes()),
+                "{text}"
+            );
         }
     }
 }

@@ -32,7 +32,7 @@ const RELEASED: [(&str, &str); 8] = [
     ),
     (
         "since-v0.1.1/exporter.wit",
-        "5890fb012c7cfb5ced8be0a04d38571e1c9b4956f512278574869a49bae8073f",
+        "0d41b2b65f76366c5077e02eb94122527786472cf862d1a86d22baa45ef6a2f0",
     ),
     (
         "since-v0.1.1/host.wit",
