@@ -15,7 +15,7 @@ use kit::backend::datadog::{Datadog, EVALUATION, EVALUATIONS, FEEDBACK};
 use kit::backend::{Fake as _, Request};
 use kit::components;
 use peers::installed;
-use peers::server::{Server, ServerCommand, free_port};
+use peers::server::{Server, ServerCommand, free_ports};
 use serde_json::Value;
 
 /// What an agent puts before the paths that it forwards.
@@ -23,7 +23,7 @@ const PROXY: &str = "/evp_proxy/v2";
 
 async fn agent() -> anyhow::Result<Server> {
     let command = ServerCommand::new(&installed::python("datadog", "ddapm-test-agent")?)?;
-    let [port, otlp_http, otlp_grpc] = [free_port()?, free_port()?, free_port()?];
+    let [port, otlp_http, otlp_grpc] = free_ports()?;
     let snapshots = command.dir().display().to_string();
     command
         .args(&["--host", "127.0.0.1", "--port", &port.to_string()])

@@ -14,7 +14,7 @@ use kit::accounts::Accounts;
 use kit::client::Outgoing;
 use kit::components;
 use peers::installed;
-use peers::server::{Server, ServerCommand, free_port, poll};
+use peers::server::{Server, ServerCommand, free_port, free_ports, poll};
 use serde_json::{Value, json};
 
 /// Delivers the recorded events with one exporter, all of them.
@@ -42,12 +42,12 @@ fn ended_spans() -> anyhow::Result<BTreeMap<String, Value>> {
 
 async fn phoenix() -> anyhow::Result<Server> {
     let command = ServerCommand::new(&installed::python("phoenix", "phoenix")?)?;
-    let port = free_port()?;
+    let [port, grpc] = free_ports()?;
     let directory = command.dir().display().to_string();
     command
         .env("PHOENIX_HOST", "127.0.0.1")
         .env("PHOENIX_PORT", &port.to_string())
-        .env("PHOENIX_GRPC_PORT", &free_port()?.to_string())
+        .env("PHOENIX_GRPC_PORT", &grpc.to_string())
         .env("PHOENIX_WORKING_DIR", &directory)
         .env("PHOENIX_TELEMETRY_ENABLED", "false")
         .args(&["serve"])
@@ -201,13 +201,13 @@ async fn mlflow_shows_traces_with_their_token_usage() -> anyhow::Result<()> {
 /// Datadog's test agent, its page and its OTLP port.
 async fn datadog_agent() -> anyhow::Result<(Server, u16)> {
     let command = ServerCommand::new(&installed::python("datadog", "ddapm-test-agent")?)?;
-    let [port, otlp] = [free_port()?, free_port()?];
+    let [port, otlp, otlp_grpc, page] = free_ports()?;
     let snapshots = command.dir().display().to_string();
     let server = command
         .args(&["--host", "127.0.0.1", "--port", &port.to_string()])
         .args(&["--otlp-http-port", &otlp.to_string()])
-        .args(&["--otlp-grpc-port", &free_port()?.to_string()])
-        .args(&["--web-ui-port", &free_port()?.to_string()])
+        .args(&["--otlp-grpc-port", &otlp_grpc.to_string()])
+        .args(&["--web-ui-port", &page.to_string()])
         .args(&[
             "--snapshot-dir",
             &snapshots,

@@ -15,7 +15,7 @@ use anyhow::{Context as _, ensure};
 use e2e::{Config, accounts, lines, run};
 use kit::host::RunningHost;
 use peers::installed;
-use peers::server::{Server, ServerCommand, free_port, poll};
+use peers::server::{Server, ServerCommand, free_ports, poll};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -250,8 +250,8 @@ async fn mastras_own_exporter_is_understood_in_every_protocol() -> anyhow::Resul
 /// Rotel, which takes OTLP and passes it on in this protocol.
 async fn rotel(protocol: &str, to: SocketAddr) -> anyhow::Result<Server> {
     let program = "../lib/python3.11/site-packages/rotel/rotel-agent";
-    let port = free_port()?;
-    let [http, grpc] = [port, free_port()?].map(|port| format!("127.0.0.1:{port}"));
+    let [port, grpc] = free_ports()?;
+    let [http, grpc] = [port, grpc].map(|port| format!("127.0.0.1:{port}"));
     ServerCommand::new(&installed::python("otlp", program)?)?
         .args(&[
             "start",

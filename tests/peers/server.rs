@@ -26,8 +26,23 @@ const PERIOD: Duration = Duration::from_millis(50);
 /// # Errors
 /// When there is none.
 pub fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    Ok(listener.local_addr()?.port())
+    let [port] = free_ports()?;
+    Ok(port)
+}
+
+/// Several such ports, each another one: all are held until the last is found.
+///
+/// # Errors
+/// As [`free_port`].
+pub fn free_ports<const COUNT: usize>() -> anyhow::Result<[u16; COUNT]> {
+    let mut held = Vec::with_capacity(COUNT);
+    let mut ports = [0; COUNT];
+    for port in &mut ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
 }
 
 /// Asks again and again until there is an answer.
