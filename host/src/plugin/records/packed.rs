@@ -1,7 +1,8 @@
 //! Lowering of whole records. The engine's own way stores each field by itself, and looks the guest's memory up for each
 //! of a span's hundred fields and cases; here a record is laid out beside the guest's memory and goes there in one write.
-//! Texts and lists go beside it: into one piece of memory, or by the engine into blocks of their own. The layout is the canonical ABI's (component model, `CanonicalABI.md`, "Storing");
-//! sizes and alignments are those of the generated types. Called by the engine, through the batch that `instance` sends.
+//! Its texts and lists go into one piece of memory if the guest gives it, else by the engine into blocks of their own. The
+//! layout is the canonical ABI's (component model, `CanonicalABI.md`, "Storing"); sizes and alignments are those of the
+//! generated types. Called by the engine, through the batch that `instance` sends.
 
 #![allow(
     unsafe_code,
@@ -177,7 +178,7 @@ fn store(memory: &mut [u8], at: usize, bytes: &[u8]) -> Result<()> {
         .get_mut(at..)
         .and_then(|rest| rest.get_mut(..bytes.len()));
     let Some(place) = place else {
-        bail!("the room ends before byte {}", at + bytes.len());
+        bail!("the guest's memory ends before byte {}", at + bytes.len());
     };
     place.copy_from_slice(bytes);
     Ok(())

@@ -187,6 +187,7 @@ impl Drop for DirectoryLock {
     }
 }
 
+/// Takes the directory, unless another process has it.
 pub(super) fn lock(directory: &Path) -> Result<DirectoryLock, OpenError> {
     let failed = |source| OpenError::Io {
         directory: directory.to_owned(),

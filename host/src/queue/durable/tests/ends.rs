@@ -199,7 +199,7 @@ fn small() -> DurableQueueSettings {
     }
 }
 
-fn recent(now: u64, ids: std::ops::Range<u64>) -> Vec<Event> {
+pub(super) fn recent(now: u64, ids: std::ops::Range<u64>) -> Vec<Event> {
     let events = ids.map(|id| Event {
         received_at: now + id,
         ..event(EventKind::SpanEnded, id, 100)

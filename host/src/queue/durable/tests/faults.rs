@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::super::files::LogFile;
+use super::ends::recent;
 use super::*;
 
 /// The real disk without waiting for it, for tests that no power failure can spoil.
@@ -259,15 +260,11 @@ async fn repeats_are_known_after_a_restart_also_when_a_segment_had_to_grow_on() 
     let queue = DurableQueue::open_on(files, directory.path(), settings()).expect("opens");
     let cursor = queue.open("a", options()).await.expect("opens");
     let now = unix_nanos_now();
-    let recent = |id: u64| Event {
-        received_at: now,
-        ..event(EventKind::SpanEnded, id, 100)
-    };
     for round in 0..60 {
         // Far longer than a segment should be; then some more segments, so that this one goes.
         faults.failing_create.store(round < 30, Ordering::Relaxed);
-        let events = (round * 5..round * 5 + 5).map(recent);
-        queue.append(events.collect()).await.expect("fits");
+        let events = recent(now, round * 5..round * 5 + 5);
+        queue.append(events).await.expect("fits");
         let items = cursor.take(Signal::Traces, ALL).await.expect("current");
         settle_all(&cursor, &items, Fate::Delivered)
             .await
@@ -275,7 +272,7 @@ async fn repeats_are_known_after_a_restart_also_when_a_segment_had_to_grow_on() 
     }
     queue.shut_down().await;
     let queue = open(&directory);
-    let appended = queue.append((0..300).map(recent).collect()).await;
+    let appended = queue.append(recent(now, 0..300)).await;
     assert_eq!(
         appended,
         Ok(Appended {
