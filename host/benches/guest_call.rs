@@ -16,6 +16,7 @@ use bytes::Bytes;
 use clap::Parser;
 use mastra_host::event::{Event, EventKind, Signal, decode};
 use mastra_host::http::message::{Request, Response};
+use mastra_host::plugin::file::ComponentFile;
 use mastra_host::plugin::guest::{Batch, BatchItem, Guest};
 use mastra_host::plugin::{
     CallLimits, Engine, EngineSettings, GuestSettings, HttpCapability, HttpFuture, Output, Pool,
@@ -146,7 +147,9 @@ async fn pool(arguments: &Arguments, component: &Path) -> Result<Pool> {
         limits,
         ..EngineSettings::default()
     })?;
-    let component = engine.load(component, |_| {}).await?;
+    let component = engine
+        .load(&ComponentFile::read(component)?, "bench", |_| {})
+        .await?;
     let guest = GuestSettings {
         settings_json: arguments.settings.clone(),
         http: Arc::new(AnswersAtOnce {

@@ -1,35 +1,19 @@
-//! What a component is, read from its types before anything of it runs: the signals that it exports, the contract version
-//! that it was built against, what it imports. Called by `component`; refuses what the host does not speak.
+//! Whether the types of a compiled component's imports and exports are the contract's, before anything of it runs, and
+//! where its exports are. Called by `component` once `statics` has read and accepted the names.
 
-use semver::Version;
 use wasmtime::component::types::{
     Component as ComponentType, ComponentFunc, ComponentInstance, ComponentItem,
 };
 use wasmtime::component::{Component, ComponentExportIndex, Func, Instance, InstancePre, Linker};
 
 use super::bindings::{exported, types as wit};
+use super::contract::{self, full_name, of_contract};
 use super::imports::HostState;
 use super::load_error::LoadError;
 use super::records::SpanBatch;
 use super::typing;
 use crate::event::Signal;
 use crate::event::signal_set::SignalSet;
-
-/// The contract's package.
-const PACKAGE: &str = "mastra:observability";
-/// The contract version that this host speaks; a test compares it with `wit/`.
-pub(super) const CONTRACT_VERSION: Version = Version::new(0, 1, 1);
-
-/// Interfaces of WASI 0.2 that are linked, with nothing granted but what `http` grants.
-const WASI_PACKAGES: [&str; 7] = [
-    "wasi:cli",
-    "wasi:clocks",
-    "wasi:filesystem",
-    "wasi:http",
-    "wasi:io",
-    "wasi:random",
-    "wasi:sockets",
-];
 
 /// Where the exports of a component are, looked up once.
 pub(super) struct Indices {
@@ -131,14 +115,12 @@ pub(super) struct Detected {
     pub(super) indices: Indices,
     /// Full names, in the component's order.
     pub(super) imports: Vec<String>,
-    /// Of the exported `lifecycle`.
-    pub(super) contract: Version,
 }
 
-/// Checks a component's imports and exports, and links it.
+/// Checks the types of a component's imports and exports, and links it.
 ///
 /// # Errors
-/// All of [`LoadError`] that concern types, names and versions.
+/// All of [`LoadError`] that concern types.
 pub(super) fn detect(
     linker: &Linker<HostState>,
     component: &Component,
@@ -149,25 +131,17 @@ pub(super) fn detect(
         .imports(engine)
         .map(|(name, _)| name.to_owned())
         .collect();
-    for import in &imports {
-        check_import(import)?;
-    }
     let pre = linker
         .instantiate_pre(component)
         .map_err(|error| wrong_import(&outside, engine, &error))?;
-    let contract = check_export_versions(&outside, engine)?;
     let view = View {
         pre: &pre,
         outside: &outside,
         engine,
     };
-    let exports = || {
-        let exports = outside.exports(engine);
-        exports.map(|(name, _)| name.to_owned()).collect()
-    };
     let lifecycle = view.lifecycle()?.ok_or_else(|| LoadError::NoLifecycle {
         expected: full_name("lifecycle"),
-        exports: exports(),
+        exports: Vec::new(),
     })?;
     let indices = Indices {
         lifecycle,
@@ -195,114 +169,11 @@ pub(super) fn detect(
         page: view.page()?,
         batch_memory: view.batch_memory()?,
     };
-    if indices.signals().is_empty() {
-        return Err(LoadError::NoSignal {
-            host: CONTRACT_VERSION,
-            exports: exports(),
-        });
-    }
     Ok(Detected {
         imports,
-        contract: contract.unwrap_or(CONTRACT_VERSION),
         pre,
         indices,
     })
-}
-
-fn full_name(interface: &str) -> String {
-    format!("{PACKAGE}/{interface}@{CONTRACT_VERSION}")
-}
-
-/// Interface and version, if the name is one of the contract's package.
-fn of_contract(name: &str) -> Option<(&str, Option<Version>)> {
-    let rest = name.strip_prefix(PACKAGE)?.strip_prefix('/')?;
-    match rest.split_once('@') {
-        Some((interface, version)) => Some((interface, Version::parse(version).ok())),
-        None => Some((rest, None)),
-    }
-}
-
-/// What semver holds to be compatible: the major version, or the minor one while the major is 0.
-fn track(version: &Version) -> (u64, u64) {
-    (
-        version.major,
-        if version.major == 0 { version.minor } else { 0 },
-    )
-}
-
-fn check_version(item: &str, found: Option<Version>) -> Result<Version, LoadError> {
-    // A name without a version is older than any contract.
-    let found = found.unwrap_or(Version::new(0, 0, 0));
-    let (item, host) = (item.to_owned(), CONTRACT_VERSION);
-    match track(&found).cmp(&track(&host)) {
-        std::cmp::Ordering::Equal => Ok(found),
-        std::cmp::Ordering::Greater => Err(LoadError::NewerContract { item, found, host }),
-        std::cmp::Ordering::Less => Err(LoadError::OlderContract { item, found, host }),
-    }
-}
-
-fn check_import(import: &str) -> Result<(), LoadError> {
-    let unknown = |fix| {
-        Err(LoadError::UnknownImport {
-            import: import.to_owned(),
-            fix,
-        })
-    };
-    if let Some((interface, version)) = of_contract(import) {
-        check_version(import, version)?;
-        return match interface {
-            "http" | "output" | "store" | "types" => Ok(()),
-            _ => unknown("upgrade mastra-host if a later contract has it, or leave it out"),
-        };
-    }
-    let (package, version) = import.split_once('@').unwrap_or((import, ""));
-    let package = package
-        .split_once('/')
-        .map_or(package, |(package, _)| package);
-    if WASI_PACKAGES.contains(&package) {
-        if version.starts_with("0.2.") {
-            return Ok(());
-        }
-        return unknown("this host links WASI 0.2; build for it (Rust: target wasm32-wasip2)");
-    }
-    match package {
-        _ if import.starts_with("wasi:") => {
-            unknown("this host links WASI 0.2's cli, clocks, http, io and random only")
-        }
-        _ => unknown(
-            "an exporter may import mastra:observability and WASI 0.2; leave it out or compose it in",
-        ),
-    }
-}
-
-/// The version of `lifecycle`, if there is one that the host speaks.
-fn check_export_versions(
-    outside: &ComponentType,
-    engine: &wasmtime::Engine,
-) -> Result<Option<Version>, LoadError> {
-    let mut contract = None;
-    let known = Signal::ALL.map(Signal::name);
-    for (name, _) in outside.exports(engine) {
-        let Some((interface, version)) = of_contract(name) else {
-            continue;
-        };
-        // A component may serve several hosts by exporting an interface in several versions.
-        let speaks = outside.exports(engine).any(|(other, _)| {
-            of_contract(other).is_some_and(|(other, version)| {
-                other == interface
-                    && version.is_some_and(|version| track(&version) == track(&CONTRACT_VERSION))
-            })
-        });
-        let matters = known.contains(&interface) || matches!(interface, "lifecycle" | "page");
-        if matters && !speaks {
-            check_version(name, version)?;
-        } else if interface == "lifecycle"
-            && version.as_ref().map(track) == Some(track(&CONTRACT_VERSION))
-        {
-            contract = version;
-        }
-    }
-    Ok(contract)
 }
 
 /// The linker's refusal, with the differences of types if it is about the contract.
@@ -350,15 +221,10 @@ struct View<'a> {
 impl View<'_> {
     /// The export of this interface in a version that the host speaks.
     fn export(&self, interface: &str) -> Option<(String, ComponentItem)> {
-        let ours = track(&CONTRACT_VERSION);
         self.outside
             .exports(self.engine)
-            .find_map(|(name, item)| match of_contract(name) {
-                Some((found, Some(version))) if found == interface && track(&version) == ours => {
-                    Some((name.to_owned(), item.ty))
-                }
-                _ => None,
-            })
+            .find(|(name, _)| contract::speaks(name, interface))
+            .map(|(name, item)| (name.to_owned(), item.ty))
     }
 
     fn signal<Batch, I>(

@@ -80,8 +80,8 @@ impl Compilers {
         }
     }
 
-    pub(super) fn queue(&self, size_bytes: usize) -> &Semaphore {
-        if u64::try_from(size_bytes).is_ok_and(|size| size > BIG_COMPONENT_BYTES) {
+    pub(super) fn queue(&self, size_bytes: u64) -> &Semaphore {
+        if size_bytes > BIG_COMPONENT_BYTES {
             &self.big
         } else {
             &self.small

@@ -1,8 +1,6 @@
 //! Why a component is not loaded. Written for its author: each message names the export, import or field at fault, what
 //! it should be, and how to get there. Whoever prints one puts the file's name in front.
 
-use std::io;
-
 use semver::Version;
 
 use super::outcome::CallError;
@@ -11,18 +9,13 @@ use super::typing::TypeDifference;
 /// A component cannot be used. Nothing of it has run, except in the last two cases.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The file cannot be read.
-    #[error("cannot be read")]
-    Read(#[source] io::Error),
-    /// The file is something else.
-    #[error("not a WebAssembly component but {found}: {fix}")]
-    NotAComponent {
-        /// What it looks like.
-        found: &'static str,
-        /// What to do.
-        fix: &'static str,
+    /// The bytes are not those of a whole component.
+    #[error("not a valid component: {reason}; build it again")]
+    Damaged {
+        /// What is wrong with them.
+        reason: String,
     },
-    /// The file is damaged, or uses what the engine does not know.
+    /// The component is damaged inside, or uses what the engine does not know.
     #[error("cannot be compiled: {reason}")]
     Compile {
         /// What the compiler says.

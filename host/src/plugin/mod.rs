@@ -1,7 +1,8 @@
 //! The engine for exporters: loads WebAssembly components, finds out what they are, and runs them within limits. The only
 //! room that knows wasmtime; its callers see the types below.
 //!
-//! `Engine` (one a process) loads a `Component` (one a file), of which a `Pool` (one an exporter) runs instances. A pool is
+//! A [`file::ComponentFile`] is read once, and [`statics::examine`] says what it is without running it. `Engine` (one a
+//! process) loads a `Component` from it, of which a `Pool` (one an exporter) runs instances. A pool is
 //! a [`guest::Guest`], which is all that `deliver` sees of this room. Nothing here knows queues, routes or secrets: HTTP
 //! requests go to an [`HttpCapability`], which is the other room's.
 
@@ -9,9 +10,11 @@ mod answers;
 mod bindings;
 mod cache;
 mod component;
+mod contract;
 mod description;
 mod detect;
 mod engine;
+pub mod file;
 pub mod guest;
 mod health;
 mod imports;
@@ -22,6 +25,7 @@ pub mod outcome;
 pub mod page;
 mod pool;
 mod records;
+pub mod statics;
 #[cfg(test)]
 mod tests;
 mod ticker;
@@ -29,7 +33,7 @@ mod trial;
 mod typing;
 mod worker;
 
-pub use component::{Component, LoadProgress, Outside};
+pub use component::{Component, LoadProgress};
 pub use description::{Description, Setting};
 pub use engine::{BIG_COMPONENT_BYTES, Engine, EngineError, EngineSettings};
 pub use health::{PoolState, RestartPolicy};

@@ -16,6 +16,7 @@ use crate::config::component::{Behaviour, ComponentFacts};
 use crate::config::select::LoadedComponents;
 use crate::conformance::scorecard::Scorecard;
 use crate::conformance::{self, Options, TestError};
+use crate::plugin::file::ComponentFile;
 use crate::plugin::{
     BIG_COMPONENT_BYTES, Component, Engine, EngineError, EngineSettings, LoadProgress,
 };
@@ -205,7 +206,13 @@ async fn load(engine: &Engine, file: &Path, line: Option<Line>) -> Result<Arc<Co
             None => {}
         }
     };
-    engine.load(file, say).await.map_err(|error| causes(&error))
+    let path = file.to_owned();
+    let read = tokio::task::spawn_blocking(move || ComponentFile::read(&path)).await;
+    let read = read.map_err(|error| causes(&error))?;
+    let read = read.map_err(|error| causes(&error))?;
+    let label = file.file_stem().unwrap_or(file.as_os_str());
+    let loaded = engine.load(&read, &label.to_string_lossy(), say).await;
+    loaded.map_err(|error| causes(&error))
 }
 
 /// Where machine code is kept: in the data directory if one is named, else in the user's cache directory.
@@ -238,7 +245,7 @@ fn facts(file: &Path, component: &Component) -> ComponentFacts {
         name: description.name.clone(),
         version: description.version.to_string(),
         contract: format!("mastra:observability@{}", component.contract()),
-        digest: format!("sha256:{}", component.digest()),
+        digest: component.digest().to_owned(),
         size_bytes: component.size_bytes(),
         signals: component.signals().iter().collect(),
         imports: component.imports().to_vec(),

@@ -4,8 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use super::dummies::{file, plain};
-use super::engine;
+use super::dummies::plain;
+use super::{engine, examine};
 
 fn entries(directory: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(directory)
@@ -22,9 +22,8 @@ fn entries(directory: &Path) -> Vec<PathBuf> {
 async fn is_used_after(change: impl FnOnce(&Path)) -> bool {
     let directory = tempfile::tempdir().unwrap();
     let cache_dir = directory.path().join("code");
-    let (_component, path) = file(&plain("include logs-exporter;"));
-    engine(Some(&cache_dir))
-        .examine(&path, |_| {})
+    let component = plain("include logs-exporter;");
+    examine(&engine(Some(&cache_dir)), &component)
         .await
         .unwrap();
     let entry = entries(&cache_dir).pop().unwrap();
@@ -47,7 +46,7 @@ async fn is_used_after(change: impl FnOnce(&Path)) -> bool {
         .load(&inner.wasmtime, &digest)
         .is_some();
     // Whatever was the matter: the component loads, and the entry is good again.
-    second.examine(&path, |_| {}).await.unwrap();
+    examine(&second, &component).await.unwrap();
     assert!(
         inner
             .cache
@@ -99,10 +98,11 @@ async fn a_link_is_not_followed() {
 async fn a_directory_that_others_may_enter_is_not_used() {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
-    let (_component, path) = file(&plain("include logs-exporter;"));
     let engine = engine(Some(directory.path()));
     assert!(engine.inner.cache.is_none());
-    engine.examine(&path, |_| {}).await.unwrap();
+    examine(&engine, &plain("include logs-exporter;"))
+        .await
+        .unwrap();
     assert_eq!(entries(directory.path()).len(), 0);
 }
 
@@ -112,8 +112,7 @@ async fn each_content_has_an_entry_of_its_own() {
     let cache_dir = directory.path().join("code");
     let engine = engine(Some(&cache_dir));
     for items in ["include logs-exporter;", "include traces-exporter;"] {
-        let (_component, path) = file(&plain(items));
-        engine.examine(&path, |_| {}).await.unwrap();
+        examine(&engine, &plain(items)).await.unwrap();
     }
     assert_eq!(entries(&cache_dir).len(), 2);
 }

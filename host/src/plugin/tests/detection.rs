@@ -1,17 +1,19 @@
 //! What a component is, is read from its types alone; what does not fit is refused with both sides shown.
 
+use bytes::Bytes;
 use semver::Version;
 
-use super::dummies::{component, file, plain};
-use super::engine;
+use super::dummies::{component, plain};
+use super::{engine, examine as examine_with, guest_build};
 use crate::event::Signal;
 use crate::event::signal_set::SignalSet;
-use crate::plugin::detect::CONTRACT_VERSION;
-use crate::plugin::{LoadError, Outside};
+use crate::plugin::LoadError;
+use crate::plugin::contract::CONTRACT_VERSION;
+use crate::plugin::file::ComponentFile;
+use crate::plugin::statics::{self, StaticFacts};
 
-async fn examine(bytes: &[u8]) -> Result<Outside, LoadError> {
-    let (_directory, path) = file(bytes);
-    engine(None).examine(&path, |_| {}).await
+async fn examine(bytes: &[u8]) -> Result<StaticFacts, LoadError> {
+    examine_with(&engine(None), bytes).await
 }
 
 async fn refusal(bytes: &[u8]) -> String {
@@ -33,8 +35,9 @@ async fn each_of_the_31_subsets_of_signals_is_detected_exactly() {
             .into_iter()
             .filter(|signal| bits & (1 << signal.index()) != 0)
             .collect();
-        let (_directory, path) = file(&plain(&world(signals)));
-        let outside = engine.examine(&path, |_| {}).await.unwrap();
+        let outside = examine_with(&engine, &plain(&world(signals)))
+            .await
+            .unwrap();
         assert_eq!(outside.signals, signals, "{signals}");
         assert_eq!(outside.contract, CONTRACT_VERSION);
         assert!(
@@ -265,34 +268,148 @@ async fn an_import_of_wasi_with_other_types_is_named() {
 
 #[tokio::test]
 async fn files_that_are_no_components_are_told_apart() {
-    let core_module = b"\0asm\x01\0\0\0";
-    assert!(
-        refusal(core_module)
-            .await
-            .contains("wasm-tools component new")
-    );
-    assert!(refusal(b"").await.contains("an empty file"));
-    assert!(
-        refusal(b"#!/bin/sh\n")
-            .await
-            .contains("not a WebAssembly component")
-    );
+    let refused = |bytes: &'static [u8]| {
+        let file = ComponentFile::from_bytes(Bytes::from_static(bytes));
+        file.unwrap_err().to_string()
+    };
+    assert!(refused(b"\0asm\x01\0\0\0").contains("wasm-tools component new"));
+    assert!(refused(b"\0asm\x0b\0\x01\0").contains("another version"));
+    assert!(refused(b"").contains("an empty file"));
+    assert!(refused(b"#!/bin/sh\n").contains("not a WebAssembly component"));
+}
+
+#[tokio::test]
+async fn a_component_that_is_damaged_inside_a_module_does_not_compile() {
     let mut damaged = plain("include logs-exporter;");
     let middle = damaged.len() / 2;
     damaged[middle..middle + 8].fill(0xff);
     assert!(refusal(&damaged).await.contains("cannot be compiled"));
-    let missing = engine(None)
-        .examine("/nowhere/x.wasm".as_ref(), |_| {})
-        .await
-        .unwrap_err();
-    assert!(matches!(missing, LoadError::Read { .. }), "{missing}");
+}
+
+fn read(bytes: Vec<u8>) -> Result<StaticFacts, String> {
+    let file = ComponentFile::from_bytes(bytes.into()).unwrap();
+    statics::examine(&file).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_component_that_is_cut_off_within_a_section_is_refused() {
+    let whole = plain("include logs-exporter; export page;");
+    let facts = read(whole.clone()).unwrap();
+    assert!(facts.serves_page);
+    let mut refused = 0;
+    for end in 8..whole.len() {
+        match read(whole[..end].to_vec()) {
+            // Between two of the sections behind the exports, which name the producers.
+            Ok(read) => assert_eq!(
+                (read.signals, read.imports),
+                (facts.signals, facts.imports.clone())
+            ),
+            Err(error) if error.contains("not a valid component") => refused += 1,
+            // Between two of the sections before them.
+            Err(error) => assert!(error.contains("does not export"), "{end}: {error}"),
+        }
+    }
+    assert!(refused > whole.len() - 200, "{refused} of {}", whole.len());
+}
+
+/// A component of these sections and nothing else: what encoders would not write.
+fn of_sections<'a>(sections: impl IntoIterator<Item = (u8, &'a [u8])>) -> Vec<u8> {
+    let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+    for (id, content) in sections {
+        bytes.push(id);
+        push_leb(&mut bytes, content.len());
+        bytes.extend_from_slice(content);
+    }
+    bytes
+}
+
+fn push_leb(bytes: &mut Vec<u8>, mut number: usize) {
+    while number > 0x7f {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+const CUSTOM: u8 = 0;
+const IMPORTS: u8 = 10;
+
+/// The section of these imports, all of instance type 0.
+fn imports<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
+    let names: Vec<&str> = names.into_iter().collect();
+    let mut section = Vec::new();
+    push_leb(&mut section, names.len());
+    for name in names {
+        section.push(0);
+        push_leb(&mut section, name.len());
+        section.extend_from_slice(name.as_bytes());
+        section.extend_from_slice(&[5, 0]);
+    }
+    section
+}
+
+#[test]
+fn sections_and_names_without_end_are_refused() {
+    let empty: &[u8] = &[0];
+    let sections = of_sections(std::iter::repeat_n((CUSTOM, empty), 1_000_000));
+    let error = read(sections).unwrap_err();
+    assert!(error.contains("more than 20000 sections"), "{error}");
+
+    let name = "wasi:io/poll@0.2.0";
+    let many = imports(std::iter::repeat_n(name, 200));
+    let error = read(of_sections([(IMPORTS, &*many), (IMPORTS, &*many)])).unwrap_err();
+    assert!(error.contains("more than 256 imports"), "{error}");
+
+    // A count of four billion in a section of a few bytes.
+    let claimed = [0xff, 0xff, 0xff, 0xff, 0x0f, 0];
+    let error = read(of_sections([(IMPORTS, &claimed[..])])).unwrap_err();
+    assert!(error.contains("more than 256 imports"), "{error}");
+
+    let long = "x".repeat(90_000);
+    let error = read(of_sections([(IMPORTS, &*imports([&*long]))])).unwrap_err();
+    assert!(
+        error.contains("at most 256 bytes") && error.len() < 1000,
+        "{error}"
+    );
+}
+
+#[test]
+fn a_name_that_is_not_visible_ascii_is_refused_and_shown_without_it() {
+    for name in [
+        "wasi:io/\u{1b}[31mpoll@0.2.0",
+        "a\nb",
+        "wäsi:io/poll@0.2.0",
+        "a b",
+    ] {
+        let error = read(of_sections([(IMPORTS, &*imports([name]))])).unwrap_err();
+        assert!(error.contains("visible ASCII"), "{error}");
+        assert!(!error.contains(['\u{1b}', '\n']), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_read_of_a_component_is_what_the_engine_finds() {
+    let engine = engine(None);
+    for path in [
+        guest_build::misbehaving(),
+        guest_build::keeper(),
+        guest_build::wanderer(),
+    ] {
+        let file = ComponentFile::read(&path).unwrap();
+        let facts = statics::examine(&file).unwrap();
+        // Loading compares both, and fails where they differ.
+        let component = engine.load(&file, "test", |_| {}).await.unwrap();
+        assert_eq!(component.imports(), facts.imports);
+        assert_eq!(component.digest(), file.digest());
+        assert!(facts.signals.contains(Signal::Traces), "{facts:?}");
+    }
 }
 
 #[tokio::test]
 async fn a_describe_that_traps_is_a_load_error() {
-    let (_directory, path) = file(&plain("include logs-exporter;"));
+    let file = ComponentFile::from_bytes(plain("include logs-exporter;").into()).unwrap();
     let error = engine(None)
-        .load(&path, |_| {})
+        .load(&file, "test", |_| {})
         .await
         .map(|_| ())
         .unwrap_err();

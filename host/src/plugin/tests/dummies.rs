@@ -1,7 +1,5 @@
 //! Components of any outside, with bodies that trap: what is read of them must be read without running them.
 
-use std::path::PathBuf;
-
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve, SourceMap};
 
@@ -51,12 +49,4 @@ pub(super) fn of_contract(
 /// [`component`] of the contract as it is.
 pub(super) fn plain(items: &str) -> Vec<u8> {
     component(items, |text| text)
-}
-
-/// A component as a file, which is gone with the directory.
-pub(super) fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("dummy.wasm");
-    std::fs::write(&path, bytes).unwrap();
-    (directory, path)
 }

@@ -17,11 +17,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::file::ComponentFile;
 use super::guest::{Batch, BatchItem, Guest};
 use super::outcome::{CallError, ItemResult, SendOutcome, SendResult};
+use super::statics::{self, StaticFacts};
 use super::{
-    CallLimits, Component, Engine, EngineSettings, GuestSettings, HttpCapability, HttpFuture, Pool,
-    PoolSettings,
+    CallLimits, Component, Engine, EngineSettings, GuestSettings, HttpCapability, HttpFuture,
+    LoadError, Pool, PoolSettings,
 };
 use crate::event::{Event, EventKind, Signal};
 use crate::http::message::{HttpError, Request, Response};
@@ -71,6 +73,14 @@ pub(super) fn engine(cache_dir: Option<&Path>) -> Engine {
     .unwrap()
 }
 
+/// Reads what a component is, and compiles it and checks its types, too. Nothing of it runs.
+pub(super) async fn examine(engine: &Engine, bytes: &[u8]) -> Result<StaticFacts, LoadError> {
+    let file = ComponentFile::from_bytes(Bytes::copy_from_slice(bytes)).unwrap();
+    let facts = statics::examine(&file)?;
+    engine.detect(&file, &facts, |_| {}).await?;
+    Ok(facts)
+}
+
 /// The misbehaving component, loaded once for all tests.
 pub(super) fn misbehaving() -> Arc<Component> {
     static COMPONENT: OnceLock<Arc<Component>> = OnceLock::new();
@@ -96,7 +106,9 @@ fn load(path: &Path) -> Arc<Component> {
             .enable_all()
             .build()
             .unwrap();
-        runtime.block_on(engine(None).load(path, |_| {})).unwrap()
+        let file = ComponentFile::read(path).unwrap();
+        let component = runtime.block_on(engine(None).load(&file, "test", |_| {}));
+        component.unwrap()
     };
     std::thread::scope(|scope| scope.spawn(load).join().unwrap())
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use semver::Version;
 use sha2::{Digest as _, Sha256};
 
-use super::dummies::{file, of_contract};
-use super::engine;
+use super::dummies::of_contract;
+use super::{engine, examine};
 use crate::event::signal_set::SignalSet;
-use crate::plugin::detect::CONTRACT_VERSION;
+use crate::plugin::contract::CONTRACT_VERSION;
 
 /// The released files with their SHA-256. A new release adds lines; no line is ever changed.
 const RELEASED: [(&str, &str); 8] = [
@@ -110,8 +110,7 @@ async fn whatever_was_built_against_a_release_loads() {
     for (version, files) in releases() {
         for world in ["everything", "traces-exporter", "page-exporter"] {
             let bytes = of_contract(files.clone(), world);
-            let (_directory, path) = file(&bytes);
-            let examined = engine.examine(&path, |_| {}).await;
+            let examined = examine(&engine, &bytes).await;
             match (world, examined) {
                 ("everything", Ok(outside)) => {
                     assert_eq!(outside.signals, SignalSet::ALL, "{version}");
@@ -135,8 +134,8 @@ async fn a_component_for_a_later_contract_is_told_what_to_upgrade() {
         let text = text.replace(&format!("@{CONTRACT_VERSION}"), &format!("@{later}"));
         (name, text)
     });
-    let (_directory, path) = file(&of_contract(edited, "logs-exporter"));
-    let error = engine(None).examine(&path, |_| {}).await.unwrap_err();
+    let bytes = of_contract(edited, "logs-exporter");
+    let error = examine(&engine(None), &bytes).await.unwrap_err();
     let message = error.to_string();
     for part in [
         &later.to_string(),
