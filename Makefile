@@ -3,10 +3,12 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 EXPORTERS := arize braintrust cloud datadog default grafana-cloud json laminar langfuse langsmith otel posthog prometheus sentry webhook
 CARGO_TEST := cargo test --release --locked
+# The components as one file, which the host embeds. Every build of the host names it, so that cargo finds them all equal.
+ARCHIVE := $(CURDIR)/target/components.tar.zst
 # The host's own tests: not optimised, they compile in a quarter of the time. What the other tests start is the release build.
 HOST_TESTS := --config profile.release.package.mastra-host.opt-level=0 --config profile.release.package.mastra-host.codegen-units=256
 
-.PHONY: help setup build exporters demo test test-peers wit lint bench chaos fuzz
+.PHONY: help setup build exporters components demo test test-peers wit lint bench chaos fuzz
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -18,9 +20,15 @@ exporters: setup ## Build one component for each exporter into plugins/.
 	cargo build --locked --profile component --target wasm32-wasip2 $(EXPORTERS:%=-p %-exporter)
 	@mkdir -p plugins && for name in $(EXPORTERS); do cp target/wasm32-wasip2/component/$${name//-/_}_exporter.wasm plugins/$$name.wasm; done
 
-build: exporters ## Build target/release/mastra-host and the components.
+components: exporters ## Pack the components into the archive that the host embeds.
+	cargo run --release --locked -q -p component-pack -- --out $(ARCHIVE) $(EXPORTERS:%=plugins/%.wasm)
+
+build demo test test-peers bench chaos: export MASTRA_HOST_COMPONENTS := $(ARCHIVE)
+# These need no components, and take them where they are built.
+wit lint: export MASTRA_HOST_COMPONENTS = $(shell test ! -e $(ARCHIVE) || echo $(ARCHIVE))
+
+build: components ## Build target/release/mastra-host with the components in it, and the components in plugins/.
 	cargo build --release --locked -p mastra-host
-	target/release/mastra-host plugin approve plugins/*.wasm
 
 demo: build ## Watch recorded agent events travel to a local recording server.
 	MASTRA_HOST_BIN=target/release/mastra-host cargo run --release --locked -q -p kit --bin demo

@@ -5,6 +5,7 @@
 //! point downwards. The third is what a person sees: the command line, and the running host put together in [`run`].
 
 pub mod config;
+pub mod embedded;
 pub mod event;
 pub mod telemetry;
 

@@ -55,6 +55,30 @@ pub fn package(package: &str, name: &str) -> anyhow::Result<PathBuf> {
     Ok(named)
 }
 
+/// The archive of all our components, which the host embeds. The makefile knows how it is packed.
+///
+/// # Errors
+/// When a component does not build.
+pub(crate) fn archive() -> anyhow::Result<PathBuf> {
+    let dir = paths::target().join("components");
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let lock = locked(&dir.join(".lock"))?;
+    let archive = paths::target().join("components.tar.zst");
+    let output = Command::new("make")
+        .arg("components")
+        .arg(format!("ARCHIVE={}", archive.display()))
+        .current_dir(paths::repository())
+        .output()
+        .context("cannot start make")?;
+    drop(lock);
+    ensure!(
+        output.status.success(),
+        "the components do not build:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(archive)
+}
+
 /// Several exporters in a directory of their own, as `--plugins-dir` wants them.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::client::{Outgoing, Reply};
 use crate::{components, paths};
 
-/// Names a host that is built already. Without it, cargo builds one.
+/// Names a host that is built already. Without it, cargo builds one, as `make build` does.
 pub const BINARY_VARIABLE: &str = "MASTRA_HOST_BIN";
 
 /// How long a host may take to do what a test waits for. Reached only when a test fails.
@@ -51,6 +51,7 @@ fn find_or_build() -> anyhow::Result<PathBuf> {
         return Ok(path);
     }
     std::fs::create_dir_all(paths::target()).context("cannot make the build directory")?;
+    let archive = components::archive()?;
     let lock = components::locked(&paths::target().join(".host.lock"))?;
     // As the tests are built themselves, so that `make test` finds what `make build` left.
     let (profile, dir) = if cfg!(debug_assertions) {
@@ -67,6 +68,7 @@ fn find_or_build() -> anyhow::Result<PathBuf> {
             "--package",
             "mastra-host",
         ])
+        .env("MASTRA_HOST_COMPONENTS", archive)
         .output()
         .context("cannot start cargo")?;
     drop(lock);
