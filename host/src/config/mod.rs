@@ -22,6 +22,7 @@ pub mod shape;
 pub mod tree;
 pub mod units;
 mod validate;
+pub mod variables;
 
 #[cfg(test)]
 mod tests;
