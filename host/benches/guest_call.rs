@@ -19,8 +19,8 @@ use mastra_host::http::message::{Request, Response};
 use mastra_host::plugin::file::ComponentFile;
 use mastra_host::plugin::guest::{Batch, BatchItem, Guest};
 use mastra_host::plugin::{
-    CallLimits, Engine, EngineSettings, GuestSettings, HttpCapability, HttpFuture, Output, Pool,
-    PoolSettings,
+    CallLimits, Engine, EngineSettings, GuestSettings, HttpCapability, HttpFuture, Output,
+    OutputBounds, Pool, PoolSettings,
 };
 
 /// Measures guest calls.
@@ -156,7 +156,12 @@ async fn pool(arguments: &Arguments, component: &Path) -> Result<Pool> {
             status: arguments.status,
             body: arguments.body.clone().into(),
         }),
-        output: Some(Arc::new(Output::new(arguments.output.parse()?))),
+        output: Some(Arc::new(Output::new(
+            arguments.output.parse()?,
+            OutputBounds {
+                max_bytes: u64::MAX,
+            },
+        ))),
         store: None,
     };
     let settings = PoolSettings {

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mastra_host::deliver::dead_letter::MemoryDeadLetters;
+use mastra_host::deliver::dead_letter::{LetterBounds, MemoryDeadLetters};
 use mastra_host::deliver::source::{Cursor, Fate, Settlement, TakeLimits, Tokens};
 use mastra_host::event::signal_set::SignalSet;
 use mastra_host::event::span_phases::SpanPhases;
@@ -238,7 +238,10 @@ async fn main() {
     for size in [1_300, 10_500] {
         // What all senders together have to be synced at once.
         measure_sync(&fresh(&base, "sync"), size * (SENDERS * GROUP) as usize);
-        let letters = Arc::new(MemoryDeadLetters::new(1 << 20));
+        let letters = Arc::new(MemoryDeadLetters::new(LetterBounds {
+            max_bytes: 1 << 20,
+            max_age: Duration::MAX,
+        }));
         let memory = MemoryQueue::new(MemoryQueueSettings::default(), letters);
         run("memory", &memory, size, None).await;
         let directory = fresh(&base, "durable");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Context, Exit, causes, control};
 use crate::cli::Output;
+use crate::deliver::dead_letter::LetterBounds;
 use crate::queue::durable::{DurableQueue, DurableQueueSettings, OpenError};
 use crate::run::queue::QUEUE_DIRECTORY;
 
@@ -27,10 +28,14 @@ pub(super) fn with_queue(
         );
         return ctx.fail(output, Exit::BadUsage, &message);
     }
+    let letters = LetterBounds {
+        max_bytes: u64::MAX,
+        max_age: FOR_EVER,
+    };
     let settings = DurableQueueSettings {
         retire_after: FOR_EVER,
-        dead_letter_age: FOR_EVER,
-        dead_letter_bytes: u64::MAX,
+        exporter_letters: letters,
+        receiver_letters: letters,
         ..DurableQueueSettings::default()
     };
     let queue = match DurableQueue::open(&directory, settings) {

@@ -32,6 +32,18 @@ pub const LEAST_QUEUE_DISK_BYTES: u64 = 128 * MIB;
 pub const RETIRE_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of events that wait for any exporter. Leaves the process well under a small container's 512 MiB.
 pub const QUEUE_MAX_MEMORY_BYTES: u64 = 256 * MIB;
+/// `sending_queue.max_index_memory`: what is known of waiting events in memory. Some 8 to 25 bytes an event: the smallest
+/// events that there are fill `max_disk` first, and the process stays below 256 MiB.
+pub const QUEUE_MAX_INDEX_BYTES: u64 = 160 * MIB;
+/// Room for the index of one ordinary request.
+pub const LEAST_QUEUE_INDEX_BYTES: u64 = MIB;
+/// `sending_queue.dead_letters.exporters.max_size`: an eighth of `max_disk`, and no more than this.
+pub const EXPORTER_LETTERS_BYTES: u64 = 256 * MIB;
+/// `sending_queue.dead_letters.receivers.max_size`: a 32nd of `max_disk`, and no more than this. Anybody who may send can
+/// fill it, and a few examples say what is wrong.
+pub const RECEIVER_LETTERS_BYTES: u64 = 64 * MIB;
+/// `sending_queue.dead_letters.*.max_age`: a week to look at what went wrong.
+pub const LETTERS_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long repeats of an event are recognised: longer than the platform client's retries by far.
 pub const REPEAT_WINDOW: Duration = Duration::from_secs(3600);
 
@@ -70,6 +82,10 @@ pub const LEAST_INSTANCE_MEMORY_BYTES: u64 = MIB;
 pub const CALL_CPU_TIME: Duration = Duration::from_secs(10);
 /// Wall clock of one call, its requests included: two requests at their longest.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// `limits.output_size`: bytes of the files that an exporter appends to. As much as the local store; an output that is
+/// full waits for the operator, who knows where the files go, and the queue holds the events meanwhile.
+pub const OUTPUT_BYTES: u64 = 1024 * MIB;
 
 /// One request to a backend, connection to last byte.
 pub const HTTP_TIMEOUT: Duration = Duration::from_secs(30);

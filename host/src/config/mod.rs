@@ -17,6 +17,7 @@ pub mod problem;
 mod read;
 pub mod secret;
 pub mod select;
+mod sending_queue;
 pub mod settings;
 pub mod shape;
 pub mod tree;
@@ -41,6 +42,7 @@ pub use id::ExporterId;
 pub use problem::{Position, Problem};
 pub use secret::Secret;
 
+use crate::deliver::dead_letter::LetterBounds;
 use crate::event::Signal;
 use crate::event::records::Instrument;
 
@@ -180,6 +182,19 @@ pub struct SendingQueue {
     pub max_memory_bytes: u64,
     /// `repeat_window`: how long repeats are recognised. Zero: never.
     pub repeat_window: Duration,
+    /// `max_index_memory`: bytes of memory for the index of a queue on disk.
+    pub max_index_bytes: u64,
+    /// `dead_letters`
+    pub dead_letters: DeadLetters,
+}
+
+/// `sending_queue.dead_letters`: what is kept of what could not be delivered or accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// `exporters`: events that exporters gave up.
+    pub exporters: LetterBounds,
+    /// `receivers`: items that receivers refused.
+    pub receivers: LetterBounds,
 }
 
 /// `exporters.<id>`
@@ -305,6 +320,10 @@ pub struct Limits {
     pub cpu_time: Duration,
     /// `call_timeout`: wall clock of one call.
     pub call_timeout: Duration,
+    /// `output_size`: bytes of its output's files.
+    pub output_bytes: u64,
+    /// `store_size`: bytes of its rows in the local store; none: as much as the store may hold.
+    pub store_bytes: Option<u64>,
 }
 
 /// `exporters.<id>.http`, and the exporter's `timeout`

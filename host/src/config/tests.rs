@@ -38,7 +38,11 @@ receivers:
   metric_kinds: { queue_depth: gauge }
 plugins: { directory: components, discovery: off }
 storage: { directory: /var/lib/mastra-host }
-sending_queue: { max_memory: 64MiB, repeat_window: 10m }
+sending_queue:
+  max_memory: 64MiB
+  repeat_window: 10m
+  max_index_memory: 32MiB
+  dead_letters: { exporters: { max_size: 10MiB, max_age: 2h }, receivers: { max_size: 1MiB } }
 exporters:
   json:
   langfuse/eu:
@@ -60,7 +64,7 @@ exporters:
     retry_on_failure: { initial_interval: 2s, max_interval: 1m, max_elapsed_time: 1h, on_unknown_outcome: dead_letter }
     timeout: 20s
     num_consumers: ${env:COUNT}
-    limits: { memory: 64MiB, cpu_time: 5s, call_timeout: 40s }
+    limits: { memory: 64MiB, cpu_time: 5s, call_timeout: 40s, output_size: 5MiB, store_size: 6MiB }
     http: { proxy: "http://u:pw@proxy:3128", ca_file: ca.pem, client_cert: c.pem, client_key: k.pem, max_response_body_size: 1MiB }
 "#;
 
@@ -97,19 +101,29 @@ fn every_key_arrives() {
     );
     assert_eq!(config.sending_queue.max_memory_bytes, 64 << 20);
     assert_eq!(config.sending_queue.repeat_window, Duration::from_secs(600));
+    assert_eq!(config.sending_queue.max_index_bytes, 32 << 20);
+    let letters = config.sending_queue.dead_letters;
+    assert_eq!(
+        (letters.exporters.max_bytes, letters.exporters.max_age),
+        (10 << 20, Duration::from_secs(7200))
+    );
+    assert_eq!(
+        (letters.receivers.max_bytes, letters.receivers.max_age),
+        (1 << 20, defaults::LETTERS_AGE)
+    );
 
     let eu = &config.exporters[&"langfuse/eu".parse().unwrap()];
     assert_eq!(eu.component, ComponentRef::Name("langfuse".to_owned()));
     assert_eq!(
         eu.at,
         Position {
-            line: 17,
+            line: 21,
             column: 3
         }
     );
     let wanted = serde_json::json!({"base_url": "https://eu.example", "public_key": "12345", "flush": 3, "tags": ["a", 1, true]});
     assert_eq!(Value::Object(eu.settings.values.clone()), wanted);
-    assert_eq!(eu.settings.positions["public_key"].line, 21);
+    assert_eq!(eu.settings.positions["public_key"].line, 25);
     assert_eq!(
         eu.signals,
         SignalChoice::Only([Signal::Traces, Signal::Scores].into())
@@ -135,6 +149,10 @@ fn every_key_arrives() {
         (eu.limits.memory_bytes, eu.limits.call_timeout),
         (64 << 20, Duration::from_secs(40))
     );
+    assert_eq!(
+        (eu.limits.output_bytes, eu.limits.store_bytes),
+        (5 << 20, Some(6 << 20))
+    );
     assert_eq!(eu.http.timeout, Duration::from_secs(20));
     assert_eq!(
         eu.http.proxy.as_ref().and_then(Url::host_str),
@@ -145,6 +163,29 @@ fn every_key_arrives() {
     let json = &config.exporters[&"json".parse().unwrap()];
     assert_eq!(json.component, ComponentRef::Name("json".to_owned()));
     assert_eq!(json.signals, SignalChoice::AllSupported);
+}
+
+#[test]
+fn dead_letters_follow_the_size_of_the_queue_and_leave_room_for_events() {
+    let letters = valid("sending_queue: {max_disk: 256MiB}")
+        .sending_queue
+        .dead_letters;
+    assert_eq!(
+        (letters.exporters.max_bytes, letters.receivers.max_bytes),
+        (32 << 20, 8 << 20)
+    );
+    let text = "sending_queue: {max_disk: 256MiB, dead_letters: {exporters: {max_size: 200MiB}}, max_index_memory: 1KiB}";
+    let said = problems(text);
+    assert!(
+        said[0].contains(
+            "dead letters of 208 MiB leave too little of sending_queue.max_disk (256 MiB)"
+        ),
+        "{said:?}"
+    );
+    assert!(
+        said[1].contains("max_index_memory: 1 KiB is too little; write at least 1 MiB"),
+        "{said:?}"
+    );
 }
 
 #[test]

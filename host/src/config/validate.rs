@@ -15,8 +15,8 @@ use super::units::{show_duration, show_size};
 use super::{
     AcceptedToken, ClientCertificate, ComponentRef, Compress, Config, Discovery, Endpoint,
     ExporterConfig, ExporterHttp, ExporterId, HttpReceiver, Limits, Listen, Plugins, Position,
-    QueueStorage, RawSettings, Receivers, Secret, SendingQueue, SignalChoice, Storage, defaults,
-    delivery, id, shape,
+    RawSettings, Receivers, Secret, SendingQueue, SignalChoice, Storage, defaults, delivery, id,
+    sending_queue, shape,
 };
 use crate::event::Signal;
 use crate::event::records::Instrument;
@@ -24,7 +24,7 @@ use crate::event::records::Instrument;
 /// Reads the whole file.
 pub(super) fn config(tree: &Node, problems: &Problems) -> Config {
     let mut file = Section::open(tree, "", problems);
-    let sending_queue = sending_queue(file.child("sending_queue"), problems);
+    let sending_queue = sending_queue::read(file.child("sending_queue"), problems);
     let receivers = receivers(file.child("receivers"), &sending_queue, problems);
     let plugins = plugins(file.child("plugins"));
     let storage = storage(file.child("storage"));
@@ -46,7 +46,7 @@ pub(super) fn default_exporter() -> ExporterConfig {
         kind: Kind::Map(Vec::new()),
     };
     let problems = Problems::default();
-    let queue = sending_queue(Section::open(&nothing, "", &problems), &problems);
+    let queue = sending_queue::read(Section::open(&nothing, "", &problems), &problems);
     exporter(
         Section::open(&nothing, "", &problems),
         "",
@@ -245,37 +245,6 @@ fn storage(mut section: Section<'_>) -> Storage {
     }
 }
 
-fn sending_queue(mut section: Section<'_>, problems: &Problems) -> SendingQueue {
-    let choices = [
-        ("disk", QueueStorage::Disk),
-        ("memory", QueueStorage::Memory),
-    ];
-    let storage = section.choice("storage", QueueStorage::Disk, &choices);
-    let max_disk_bytes = section.size("max_disk", defaults::QUEUE_MAX_DISK_BYTES);
-    if max_disk_bytes < defaults::LEAST_QUEUE_DISK_BYTES {
-        problems.add_with_fix(
-            section.place("max_disk"),
-            &section.path_of("max_disk"),
-            format!("{} is too little", show_size(max_disk_bytes)),
-            format!(
-                "write at least {}",
-                show_size(defaults::LEAST_QUEUE_DISK_BYTES)
-            ),
-        );
-    }
-    let retire_after = section.duration("retire_after", defaults::RETIRE_AFTER);
-    let max_memory_bytes = section.size("max_memory", defaults::QUEUE_MAX_MEMORY_BYTES);
-    let repeat_window = section.duration("repeat_window", defaults::REPEAT_WINDOW);
-    section.finish();
-    SendingQueue {
-        storage,
-        max_disk_bytes,
-        retire_after,
-        max_memory_bytes,
-        repeat_window,
-    }
-}
-
 fn exporters(
     section: &Section<'_>,
     queue: &SendingQueue,
@@ -436,11 +405,15 @@ fn limits(mut section: Section<'_>, problems: &Problems) -> Limits {
     }
     let cpu_time = section.positive_duration("cpu_time", defaults::CALL_CPU_TIME);
     let call_timeout = section.positive_duration("call_timeout", defaults::CALL_TIMEOUT);
+    let output_bytes = section.size("output_size", defaults::OUTPUT_BYTES);
+    let store_bytes = section.optional_size("store_size");
     section.finish();
     Limits {
         memory_bytes,
         cpu_time,
         call_timeout,
+        output_bytes,
+        store_bytes,
     }
 }
 

@@ -21,11 +21,15 @@ use crate::http::{Client, ClientSettings, Limits, Transport};
 use crate::plugin::guest::{Batch, BatchItem};
 use crate::plugin::outcome::{CallError, ItemResult, NotBefore, SendOutcome};
 use crate::plugin::{
-    CallLimits, Component, GuestSettings, Output, OutputTarget, StartError, StoreCapability, Trial,
+    CallLimits, Component, GuestSettings, Output, OutputBounds, OutputTarget, StartError,
+    StoreCapability, Trial,
 };
 use crate::route::{Decision, Route};
 use crate::run::secrets::hide_secrets;
 use crate::store::Row;
+
+/// A test writes little; this is where it would stop.
+const OUTPUT_BOUNDS: OutputBounds = OutputBounds { max_bytes: 1 << 30 };
 
 /// A component with settings that it takes.
 pub(super) struct Subject {
@@ -135,7 +139,7 @@ impl Subject {
                 settings_json,
                 route,
                 shelf: Arc::default(),
-                output: Arc::new(Output::new(target.clone())),
+                output: Arc::new(Output::new(target.clone(), OUTPUT_BOUNDS)),
                 directory: Arc::clone(&directory),
             };
             match subject.start().await {

@@ -5,12 +5,13 @@
 //! accounts stay exact.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
 use crate::event::{Event, EventKind, Source};
+use crate::queue::accounts::{DropReason, Dropped};
 
 /// Counted for each letter on top of payload and reason.
 const LETTER_OVERHEAD_BYTES: u64 = 256;
@@ -22,6 +23,38 @@ pub enum Origin {
     Exporter(Arc<str>),
     /// Name of a receiver.
     Receiver(Arc<str>),
+}
+
+/// How many dead letters are kept, and for how long. Exporters and receivers have bounds of their own: what senders get
+/// wrong never pushes out what an exporter could not deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LetterBounds {
+    /// Bytes of the letters.
+    pub max_bytes: u64,
+    /// How long one is kept.
+    pub max_age: Duration,
+}
+
+/// What is kept of one kind of origin, and what went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LetterFigures {
+    /// Letters that are kept.
+    pub letters: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What the bytes may come to.
+    pub max_bytes: u64,
+    /// Letters that were dropped since the start, by reason.
+    pub dropped: Dropped,
+}
+
+/// The figures of both kinds of origin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LettersReport {
+    /// What exporters gave up.
+    pub exporters: LetterFigures,
+    /// What receivers refused.
+    pub receivers: LetterFigures,
 }
 
 /// One item with its history.
@@ -113,67 +146,83 @@ pub struct DeadLetterError {
 struct Kept {
     letters: VecDeque<DeadLetter>,
     bytes: u64,
-    evicted: u64,
+    dropped: Dropped,
 }
 
-/// Dead letters in memory, bounded by bytes.
+/// Dead letters in memory, of one kind of origin.
 #[derive(Debug)]
 pub struct MemoryDeadLetters {
-    max_bytes: u64,
+    bounds: LetterBounds,
     kept: Mutex<Kept>,
 }
 
 impl MemoryDeadLetters {
-    /// Keeps at most `max_bytes`, counting payload, reason and a fixed overhead a letter.
+    /// The bytes count payload, reason and a fixed overhead for each letter.
     #[must_use]
-    pub fn new(max_bytes: u64) -> Self {
+    pub fn new(bounds: LetterBounds) -> Self {
         Self {
-            max_bytes,
+            bounds,
             kept: Mutex::default(),
         }
     }
 
-    /// Keeps a letter, and returns those that had to make room, the new one included if it is too large by itself.
-    pub fn push(&self, letter: DeadLetter) -> Vec<DeadLetter> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Keeps a letter, and returns those that went, each with the reason: the oldest make room, the new one too if it is
+    /// too large by itself.
+    pub fn push(&self, letter: DeadLetter) -> Vec<(DeadLetter, DropReason)> {
+        let mut kept = self.lock();
         kept.bytes += letter.cost();
         kept.letters.push_back(letter);
-        let mut evicted = Vec::new();
-        while kept.bytes > self.max_bytes
-            && let Some(oldest) = kept.letters.pop_front()
-        {
+        let max_age = u64::try_from(self.bounds.max_age.as_nanos()).unwrap_or(u64::MAX);
+        let died_before = unix_nanos_now().saturating_sub(max_age);
+        let mut gone = Vec::new();
+        while let Some(oldest) = kept.letters.front() {
+            let reason = if oldest.dead_at < died_before {
+                DropReason::Expired
+            } else if kept.bytes > self.bounds.max_bytes {
+                DropReason::DeadLettersFull
+            } else {
+                break;
+            };
             kept.bytes -= oldest.cost();
-            kept.evicted += 1;
-            evicted.push(oldest);
+            kept.dropped.add(reason, 1);
+            gone.extend(kept.letters.pop_front().map(|letter| (letter, reason)));
         }
-        evicted
+        gone
     }
 
     /// The letters, oldest first.
     #[must_use]
     pub fn list(&self) -> Vec<DeadLetter> {
-        self.kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .letters
-            .iter()
-            .cloned()
-            .collect()
+        self.lock().letters.iter().cloned().collect()
     }
 
-    /// Letters pushed out by newer ones so far.
+    /// What is kept, and what went.
     #[must_use]
-    pub fn evicted(&self) -> u64 {
-        self.kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .evicted
+    pub fn figures(&self) -> LetterFigures {
+        let kept = self.lock();
+        LetterFigures {
+            letters: kept.letters.len() as u64,
+            bytes: kept.bytes,
+            max_bytes: self.bounds.max_bytes,
+            dropped: kept.dropped,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn letters(max_bytes: u64) -> MemoryDeadLetters {
+        MemoryDeadLetters::new(LetterBounds {
+            max_bytes,
+            max_age: Duration::from_secs(3600),
+        })
+    }
 
     fn letter(payload: &'static str) -> DeadLetter {
         DeadLetter {
@@ -184,13 +233,13 @@ mod tests {
             reason: "".into(),
             attempts: 0,
             received_at: 1,
-            dead_at: 2,
+            dead_at: unix_nanos_now(),
         }
     }
 
     #[test]
     fn oldest_letters_make_room_and_are_counted() {
-        let letters = MemoryDeadLetters::new(2 * (LETTER_OVERHEAD_BYTES + 3));
+        let letters = letters(2 * (LETTER_OVERHEAD_BYTES + 3));
         for payload in ["one", "two", "sec"] {
             letters.push(letter(payload));
         }
@@ -200,12 +249,27 @@ mod tests {
             .map(|letter| letter.payload)
             .collect();
         assert_eq!(payloads, ["two", "sec"]);
-        assert_eq!(letters.evicted(), 1);
+        let dropped = letters.figures().dropped;
+        assert_eq!(dropped.by(DropReason::DeadLettersFull), 1);
+    }
+
+    #[test]
+    fn letters_that_are_too_old_expire() {
+        let letters = letters(1 << 20);
+        let old = DeadLetter {
+            dead_at: 1,
+            ..letter("old")
+        };
+        letters.kept.lock().unwrap().letters.push_back(old);
+        letters.kept.lock().unwrap().bytes += LETTER_OVERHEAD_BYTES + 3;
+        let gone = letters.push(letter("new"));
+        assert!(matches!(&*gone, [(letter, DropReason::Expired)] if letter.payload == "old"));
+        assert_eq!(letters.list().len(), 1);
     }
 
     #[test]
     fn letter_above_the_bound_is_given_back() {
-        let letters = MemoryDeadLetters::new(LETTER_OVERHEAD_BYTES);
+        let letters = letters(LETTER_OVERHEAD_BYTES);
         assert_eq!(letters.push(letter("x")).len(), 1);
         assert!(letters.list().is_empty());
     }

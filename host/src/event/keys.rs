@@ -17,6 +17,9 @@ use super::fields::FieldError;
 use super::records::{FeedbackItem, Log, Metric, Score, Span};
 use super::{Event, EventKind, Source};
 
+/// The bits of a lane.
+pub(crate) const LANE_MASK: u64 = u32::MAX as u64;
+
 /// Repeat key and lane of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keys {
@@ -112,7 +115,7 @@ fn span_keys(
 ) -> Keys {
     Keys {
         repeat_key: repeat_key(kind, project_id, Some(trace_id), span_id, content),
-        lane: xxh3_64(trace_id.as_bytes()),
+        lane: lane(trace_id.as_bytes()),
     }
 }
 
@@ -165,15 +168,21 @@ pub(super) fn of_metric(metric: &Metric<'_>, project_id: Option<&str>) -> Keys {
             &metric.metric_id,
             0,
         ),
-        lane: xxh3_64(&series),
+        lane: lane(&series),
     }
+}
+
+/// 32 bits, because the queue keeps the lane of each waiting event in memory. Two traces that share a lane by chance only
+/// wait for each other.
+fn lane(of: &[u8]) -> u64 {
+    xxh3_64(of) & LANE_MASK
 }
 
 /// Everything of a trace is in the trace's lane; what has no trace is in a lane of its own.
 fn of_record(kind: EventKind, project_id: Option<&str>, trace_id: Option<&str>, id: &str) -> Keys {
     Keys {
         repeat_key: repeat_key(kind, project_id, trace_id, id, 0),
-        lane: xxh3_64(trace_id.unwrap_or(id).as_bytes()),
+        lane: lane(trace_id.unwrap_or(id).as_bytes()),
     }
 }
 

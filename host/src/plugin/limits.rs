@@ -32,6 +32,8 @@ pub struct CallLimits {
     pub memory_bytes: usize,
     /// Elements of one table.
     pub table_elements: usize,
+    /// Bytes that one call may hand to `output` and `store` together.
+    pub written_bytes: u64,
 }
 
 impl Default for CallLimits {
@@ -50,6 +52,8 @@ impl Default for CallLimits {
             memory_bytes: 256 << 20,
             // The largest table seen is an interpreter's, of about 15,000 functions.
             table_elements: 65_536,
+            // Ten times the default batch: what a component writes is what it was given, and some text around it.
+            written_bytes: 32 << 20,
         }
     }
 }
@@ -108,6 +112,43 @@ impl CpuClock {
             1,
             Box::pin(tokio::task::yield_now()),
         ))
+    }
+}
+
+/// What one call has written through `output` and `store`.
+#[derive(Debug)]
+pub(super) struct CallWrites {
+    limit_bytes: u64,
+    bytes: u64,
+}
+
+impl CallWrites {
+    pub(super) fn new(limits: &CallLimits) -> Self {
+        Self {
+            limit_bytes: limits.written_bytes,
+            bytes: 0,
+        }
+    }
+
+    /// Before each call.
+    fn refill(&mut self) {
+        self.bytes = 0;
+    }
+
+    /// Counts a write before it is made.
+    ///
+    /// # Errors
+    /// For people: the call has written too much.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), String> {
+        let after = self.bytes.saturating_add(bytes as u64);
+        if after > self.limit_bytes {
+            return Err(format!(
+                "one call may write {} bytes through `output` and `store`; this one has written {} and wants to write {bytes} more: write less per event",
+                self.limit_bytes, self.bytes
+            ));
+        }
+        self.bytes = after;
+        Ok(())
     }
 }
 
@@ -201,6 +242,7 @@ where
     state.cpu.wind(budget.cpu);
     state.memory.refused = false;
     state.log.refill();
+    state.writes.refill();
     let _running = ticker.running();
     match tokio::time::timeout(budget.wall, call(store)).await {
         Ok(Ok(answer)) => Ok(answer),

@@ -38,7 +38,7 @@ pub use description::{Description, Setting};
 pub use engine::{BIG_COMPONENT_BYTES, Engine, EngineError, EngineSettings};
 pub use health::{PoolState, RestartPolicy};
 pub use imports::http::{HttpCapability, HttpFuture};
-pub use imports::output::{Output, OutputTarget, UnknownTarget};
+pub use imports::output::{Output, OutputBounds, OutputFigures, OutputTarget, UnknownTarget};
 pub use imports::store::StoreCapability;
 pub use instance::{RecyclePolicy, SettingError};
 pub use limits::CallLimits;

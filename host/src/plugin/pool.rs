@@ -20,7 +20,7 @@ use super::guest::{Batch, Guest};
 use super::health::{Health, PoolState, RestartPolicy};
 use super::imports::Grants;
 use super::imports::http::HttpCapability;
-use super::imports::output::Output;
+use super::imports::output::{Output, OutputFigures};
 use super::imports::store::StoreCapability;
 use super::instance::{Instance, RecyclePolicy, SettingError, StartFault, StartSettings};
 use super::limits::CallLimits;
@@ -246,6 +246,14 @@ impl Pool {
     #[must_use]
     pub fn state(&self) -> PoolState {
         self.shared.lock_health().state(Instant::now())
+    }
+
+    /// How full the exporter's output is, if it has one.
+    #[must_use]
+    pub fn output(&self) -> Option<OutputFigures> {
+        let start = self.shared.start.lock();
+        let start = start.unwrap_or_else(PoisonError::into_inner);
+        start.grants.output.as_ref().map(|output| output.figures())
     }
 
     /// How many workers wait for a job.

@@ -15,7 +15,7 @@ pub enum DropReason {
     QueueFull,
     /// The exporter was further behind than its `max_lag_bytes`.
     MaxLag,
-    /// Its dead letter was pushed out by newer ones, or had become too old.
+    /// Its dead letter was pushed out by newer ones.
     DeadLettersFull,
     /// The operator removed it from the dead letters.
     Purged,
@@ -25,11 +25,13 @@ pub enum DropReason {
     Forgotten,
     /// Its record could not be read from the disk, or not as it was written.
     Corrupt,
+    /// Its dead letter was kept for as long as dead letters are.
+    Expired,
 }
 
 impl DropReason {
     /// All reasons, in the order of the metric labels.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::QueueFull,
         Self::MaxLag,
         Self::DeadLettersFull,
@@ -37,6 +39,7 @@ impl DropReason {
         Self::SignalRemoved,
         Self::Forgotten,
         Self::Corrupt,
+        Self::Expired,
     ];
 
     /// The label in reports and metrics.
@@ -50,6 +53,7 @@ impl DropReason {
             Self::SignalRemoved => "signal_removed",
             Self::Forgotten => "forgotten",
             Self::Corrupt => "corrupt",
+            Self::Expired => "expired",
         }
     }
 }
@@ -134,7 +138,7 @@ mod tests {
         for (position, reason) in DropReason::ALL.into_iter().enumerate() {
             assert_eq!(dropped.by(reason), position as u64 + 1);
         }
-        assert_eq!(dropped.total(), 28);
+        assert_eq!(dropped.total(), 36);
         let names: std::collections::BTreeSet<_> =
             DropReason::ALL.into_iter().map(DropReason::name).collect();
         assert_eq!(names.len(), DropReason::ALL.len());

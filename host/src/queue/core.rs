@@ -12,13 +12,16 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::accounts::{DropReason, ExporterAccounts};
-use super::cursor::{CursorState, GroupTotals};
+use super::cursor::{CursorState, Freed, GroupTotals};
 use super::log::{self, Log, Pins, Stored};
 use super::repeats::RepeatWindow;
 use super::{CursorOptions, OnFull, QueueError, QueueReport};
 use crate::deliver::source::CursorError;
 use crate::event::per_signal::PerSignal;
 use crate::event::{Event, EventKind, Signal};
+
+/// What the index needs for an event that is not in it yet, at most but for odd cases; what it really takes is counted.
+const INDEX_BYTES: u64 = 24;
 
 /// A cursor, and who is told when there is more for it.
 pub(crate) struct Entry {
@@ -27,7 +30,7 @@ pub(crate) struct Entry {
 }
 
 /// See the module.
-pub(crate) struct Core<E> {
+pub(crate) struct Core<E: Stored> {
     pub(crate) log: Log<E>,
     pub(crate) repeats: RepeatWindow,
     pub(crate) cursors: BTreeMap<Arc<str>, Entry>,
@@ -54,7 +57,10 @@ pub(crate) struct DropNote {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) capacity_bytes: u64,
-    pub(crate) max_events: u64,
+    /// What of it is taken by something else than events.
+    pub(crate) other_bytes: u64,
+    /// Memory of the log's index.
+    pub(crate) max_index_bytes: u64,
     pub(crate) retry_after: Duration,
 }
 
@@ -170,11 +176,18 @@ impl<E: Stored> Core<E> {
         bounds: &Bounds,
     ) -> Result<(), QueueError> {
         let admitted = self.fits(group, pending, bounds).and_then(|()| {
-            let used_bytes = self.log.used_bytes + pending.cost;
+            let used_bytes = self.log.used_bytes + pending.cost + bounds.other_bytes;
             let needed = (used_bytes + group.cost).saturating_sub(bounds.capacity_bytes);
-            let events = self.log.events + pending.events + group.owed();
-            let surplus = events.saturating_sub(bounds.max_events);
-            if (needed > 0 || surplus > 0) && !self.make_room(needed, surplus) {
+            let surplus = self.surplus_events(group, pending, bounds.max_index_bytes);
+            if surplus > 0 && !self.make_room(needed, surplus) {
+                return Err(QueueError::IndexFull {
+                    events: self.log.events,
+                    index_bytes: self.log.index_bytes,
+                    max_index_bytes: bounds.max_index_bytes,
+                    retry_after: bounds.retry_after,
+                });
+            }
+            if surplus == 0 && needed > 0 && !self.make_room(needed, 0) {
                 return Err(QueueError::Full {
                     used_bytes,
                     capacity_bytes: bounds.capacity_bytes,
@@ -187,9 +200,18 @@ impl<E: Stored> Core<E> {
         admitted
     }
 
+    /// How many events are too many for the index, by what one costs now.
+    fn surplus_events(&self, group: &Group, pending: &Pending, max_index_bytes: u64) -> u64 {
+        let more = (pending.events + group.owed()).saturating_mul(INDEX_BYTES);
+        let surplus = (self.log.index_bytes.saturating_add(more)).saturating_sub(max_index_bytes);
+        let each = self.log.index_bytes / self.log.events.max(1);
+        surplus.div_ceil(each.max(1))
+    }
+
     /// What dropping does not help against: a group that is too large, an exporter that is too far behind and refuses.
     fn fits(&self, group: &Group, pending: &Pending, bounds: &Bounds) -> Result<(), QueueError> {
-        if group.cost > bounds.capacity_bytes || group.owed() > bounds.max_events {
+        let index_bytes = group.owed().saturating_mul(INDEX_BYTES);
+        if group.cost > bounds.capacity_bytes || index_bytes > bounds.max_index_bytes {
             return Err(QueueError::GroupTooLarge {
                 group_bytes: group.cost,
                 capacity_bytes: bounds.capacity_bytes,
@@ -235,7 +257,10 @@ impl<E: Stored> Core<E> {
             let Some((_, signal, sequence)) = candidates.min() else {
                 return false;
             };
-            freed += self.log.get(signal, sequence).map_or(0, log::cost);
+            freed += self
+                .log
+                .get(signal, sequence)
+                .map_or(0, |event| log::cost(&event));
             chosen.push((signal, sequence));
             *next.get_mut(signal) = self.next_droppable(signal, sequence + 1);
         }
@@ -351,7 +376,7 @@ impl<E: Stored> Core<E> {
         &mut self,
         exporter_id: &Arc<str>,
         options: CursorOptions,
-    ) -> (u64, Arc<Notify>, Vec<E>) {
+    ) -> (u64, Arc<Notify>, Freed<E>) {
         self.generations += 1;
         let mut garbage = Vec::new();
         let entry = match self.cursors.entry(Arc::clone(exporter_id)) {
@@ -374,7 +399,7 @@ impl<E: Stored> Core<E> {
     pub(crate) fn forget(
         &mut self,
         exporter_id: &str,
-    ) -> Result<(ExporterAccounts, Vec<E>), QueueError> {
+    ) -> Result<(ExporterAccounts, Freed<E>), QueueError> {
         let Some(entry) = self.cursors.remove(exporter_id) else {
             return Err(QueueError::UnknownExporter {
                 exporter: exporter_id.to_owned(),
@@ -392,9 +417,11 @@ impl<E: Stored> Core<E> {
             events: self.log.events,
             used_bytes: self.log.used_bytes,
             capacity_bytes,
+            index_bytes: self.log.index_bytes,
             accepted: self.accepted,
             repeated: self.repeated,
             refused_groups: self.refused_groups,
+            ..QueueReport::default()
         }
     }
 }

@@ -51,6 +51,20 @@ pub(crate) struct KindTotal {
 /// Totals of a group, in the order of [`EventKind::ALL`].
 pub(crate) type GroupTotals = [KindTotal; EventKind::ALL.len()];
 
+/// Events that nobody is owed any longer, each with its token.
+pub(crate) type Freed<E> = Vec<(u64, E)>;
+
+/// One cursor fewer is owed the event; it, if that was the last.
+fn freed<E: Stored>(
+    log: &mut Log<E>,
+    signal: Signal,
+    sequence: u64,
+    on_full: OnFull,
+) -> Option<(u64, E)> {
+    let event = log.unpin(signal, sequence, on_full)?;
+    Some((token(signal, sequence), event))
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct CursorState {
@@ -80,7 +94,11 @@ impl CursorState {
 
     /// Opens the cursor again: what was taken waits, and pending events are judged by the new route and policy. Returns
     /// what is no longer needed.
-    pub(crate) fn reopen<E: Stored>(&mut self, options: CursorOptions, log: &mut Log<E>) -> Vec<E> {
+    pub(crate) fn reopen<E: Stored>(
+        &mut self,
+        options: CursorOptions,
+        log: &mut Log<E>,
+    ) -> Freed<E> {
         self.generation += 1;
         let mut garbage = Vec::new();
         let old_signals = self.route.signals();
@@ -92,7 +110,7 @@ impl CursorState {
             reader.taken_bytes = 0;
             for (sequence, kind, bytes) in pending {
                 log.pin(signal, sequence, options.on_full);
-                garbage.extend(log.unpin(signal, sequence, self.on_full));
+                garbage.extend(freed(log, signal, sequence, self.on_full));
                 let decision = options.route.decide(kind);
                 if decision == Decision::Deliver {
                     kept.insert(sequence, sequence + 1);
@@ -100,7 +118,7 @@ impl CursorState {
                     reader.waiting.bytes += bytes;
                     continue;
                 }
-                garbage.extend(log.unpin(signal, sequence, options.on_full));
+                garbage.extend(freed(log, signal, sequence, options.on_full));
                 reader.account.queued -= 1;
                 if decision == Decision::Filter {
                     reader.account.filtered += 1;
@@ -129,13 +147,13 @@ impl CursorState {
     }
 
     /// Lets go of everything; the accounts then count it as dropped.
-    pub(crate) fn forget<E: Stored>(mut self, log: &mut Log<E>) -> (ExporterAccounts, Vec<E>) {
+    pub(crate) fn forget<E: Stored>(mut self, log: &mut Log<E>) -> (ExporterAccounts, Freed<E>) {
         let mut garbage = Vec::new();
         for signal in self.route.signals().iter() {
             let pending = self.pending(signal, log);
             let account = &mut self.readers.get_mut(signal).account;
             for (sequence, _, _) in pending {
-                garbage.extend(log.unpin(signal, sequence, self.on_full));
+                garbage.extend(freed(log, signal, sequence, self.on_full));
                 account.queued -= 1;
                 account.dropped.add(DropReason::Forgotten, 1);
             }
@@ -155,10 +173,7 @@ impl CursorState {
             StartAt::Head => next,
             StartAt::Oldest => 0,
         };
-        let kept: Vec<_> = log
-            .live(signal, from, next)
-            .map(|(sequence, event)| (sequence, event.clone()))
-            .collect();
+        let kept: Vec<_> = log.live(signal, from, next).collect();
         let reader = self.readers.get_mut(signal);
         reader.untaken = RangeSet::of(next, SEQUENCE_END);
         for (sequence, event) in kept {
@@ -284,7 +299,7 @@ impl CursorState {
                     continue;
                 }
                 bytes += size;
-                items.push((token(signal, sequence), event.clone()));
+                items.push((token(signal, sequence), event));
             }
             walked.push((walk_start, walk_end));
             if end == head {
@@ -318,8 +333,7 @@ impl CursorState {
         let taken = &self.readers.get(signal).taken;
         let read = |&token: &u64| {
             let sequence = sequence(signal, token).filter(|it| taken.contains(*it))?;
-            log.get(signal, sequence)
-                .map(|event| (token, event.clone()))
+            log.get(signal, sequence).map(|event| (token, event))
         };
         tokens.iter().filter_map(read).collect()
     }
@@ -385,7 +399,7 @@ impl CursorState {
         settlement: &Settlement,
         ranges: &[(u64, u64)],
         mut bury: impl FnMut(u64, &E, &Arc<str>, u32),
-    ) -> Vec<E> {
+    ) -> Freed<E> {
         let signal = settlement.signal;
         let reader = self.readers.get_mut(signal);
         let mut garbage = Vec::new();
@@ -399,14 +413,14 @@ impl CursorState {
                 Fate::DeadLettered { reason, attempts } => {
                     reader.account.dead_lettered += events;
                     log.live(signal, start, end)
-                        .for_each(|(sequence, event)| bury(sequence, event, reason, *attempts));
+                        .for_each(|(sequence, event)| bury(sequence, &event, reason, *attempts));
                 }
             }
             for sequence in start..end {
                 reader.taken_bytes -= log
                     .get(signal, sequence)
                     .map_or(0, |event| event.size_bytes());
-                garbage.extend(log.unpin(signal, sequence, self.on_full));
+                garbage.extend(freed(log, signal, sequence, self.on_full));
             }
         }
         garbage

@@ -1,5 +1,6 @@
 //! The log as it is kept in memory: five streams of numbered slots, and for each event how many cursors it is still owed
-//! to. A slot holds the event itself or, for a log on disk, where it lies ([`Stored`]).
+//! to. A slot holds the event itself or, for a log on disk, where it lies ([`Stored`]). Slots are kept in columns, so that
+//! an event on disk costs about ten bytes of memory; [`Log::index_bytes`] says what all of them cost.
 //!
 //! Knows nothing of cursors but their number; `core` keeps the two in step. An event is freed when its last pin goes,
 //! and a segment of slots when its last event is, so that one straggler costs a segment and no more.
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::OnFull;
+use super::column::{Column, ROWS};
 use crate::event::per_signal::PerSignal;
 use crate::event::{Event, EventKind, Signal};
 
@@ -16,7 +18,10 @@ use crate::event::{Event, EventKind, Signal};
 pub(crate) const EVENT_OVERHEAD_BYTES: u64 = 160;
 
 /// Slots that are freed together.
-const SEGMENT_SLOTS: u64 = 1024;
+const SEGMENT_SLOTS: u64 = ROWS as u64;
+
+/// What an event costs in memory beside its slot, reckoned on a whole segment of slots.
+const SEGMENT_OVERHEAD_BYTES: usize = 128;
 
 /// Sequence numbers take the low bits of a token, the signal the high ones.
 const SEQUENCE_BITS: u32 = 60;
@@ -40,6 +45,8 @@ pub(crate) const fn sequence(signal: Signal, token: u64) -> Option<u64> {
 
 /// What a slot holds of an event.
 pub(crate) trait Stored: Clone {
+    type Slots: Slots<Self>;
+
     fn kind(&self) -> EventKind;
     /// Of the payload.
     fn size_bytes(&self) -> u64;
@@ -52,6 +59,44 @@ pub(crate) trait Stored: Clone {
     }
 }
 
+/// The events of a segment of slots.
+pub(crate) trait Slots<E>: Default {
+    /// The event of a slot.
+    fn get(&self, slot: usize) -> Option<E>;
+
+    /// Puts an event into a slot, or takes it out. What is between the last slot and this one is empty.
+    fn set(&mut self, slot: usize, event: Option<E>);
+
+    /// The number of slots.
+    fn slots(&self) -> usize;
+
+    /// Bytes of memory.
+    fn bytes(&self) -> usize;
+}
+
+impl<E: Clone> Slots<E> for Vec<Option<E>> {
+    fn get(&self, slot: usize) -> Option<E> {
+        <[_]>::get(self, slot)?.clone()
+    }
+
+    fn set(&mut self, slot: usize, event: Option<E>) {
+        if self.len() <= slot {
+            self.resize(slot + 1, None);
+        }
+        if let Some(place) = self.get_mut(slot) {
+            *place = event;
+        }
+    }
+
+    fn slots(&self) -> usize {
+        self.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.capacity() * size_of::<Option<E>>()
+    }
+}
+
 /// What of a file the log still needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Home {
@@ -60,6 +105,8 @@ pub(crate) struct Home {
 }
 
 impl Stored for Arc<Event> {
+    type Slots = Vec<Option<Self>>;
+
     fn kind(&self) -> EventKind {
         self.kind
     }
@@ -114,39 +161,61 @@ impl Pins {
     }
 }
 
-#[derive(Debug)]
-struct Slot<E> {
-    /// Gone once nobody is owed it.
-    event: Option<E>,
-    pins: Pins,
-}
-
-#[derive(Debug)]
-struct Segment<E> {
-    slots: Vec<Slot<E>>,
+struct Segment<E: Stored> {
+    slots: E::Slots,
+    refusing: Column,
+    dropping: Column,
     live: u32,
     /// Of the live ones, those that only cursors with `DropOldest` wait for.
     droppable: u32,
 }
 
-impl<E> Default for Segment<E> {
+impl<E: Stored> Default for Segment<E> {
     fn default() -> Self {
         Self {
-            slots: Vec::new(),
+            slots: E::Slots::default(),
+            refusing: Column::default(),
+            dropping: Column::default(),
             live: 0,
             droppable: 0,
         }
     }
 }
 
-#[derive(Debug)]
-struct Stream<E> {
+impl<E: Stored> Segment<E> {
+    fn pins(&self, slot: usize) -> Pins {
+        let number = |column: &Column| u16::try_from(column.get(slot)).unwrap_or(u16::MAX);
+        Pins {
+            refusing: number(&self.refusing),
+            dropping: number(&self.dropping),
+        }
+    }
+
+    fn set_pins(&mut self, slot: usize, pins: Pins) {
+        for (column, number) in [
+            (&mut self.refusing, pins.refusing),
+            (&mut self.dropping, pins.dropping),
+        ] {
+            while column.rows() <= slot {
+                column.push(u64::from(number));
+            }
+            column.set(slot, u64::from(number));
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let columns = self.refusing.bytes() + self.dropping.bytes();
+        (self.slots.bytes() + columns + SEGMENT_OVERHEAD_BYTES) as u64
+    }
+}
+
+struct Stream<E: Stored> {
     next: u64,
     /// By sequence number divided by [`SEGMENT_SLOTS`].
     segments: BTreeMap<u64, Segment<E>>,
 }
 
-impl<E> Default for Stream<E> {
+impl<E: Stored> Default for Stream<E> {
     fn default() -> Self {
         Self {
             next: 0,
@@ -156,8 +225,7 @@ impl<E> Default for Stream<E> {
 }
 
 /// See the module.
-#[derive(Debug)]
-pub(crate) struct Log<E> {
+pub(crate) struct Log<E: Stored> {
     streams: PerSignal<Stream<E>>,
     pub(crate) events: u64,
     pub(crate) used_bytes: u64,
@@ -165,9 +233,11 @@ pub(crate) struct Log<E> {
     pub(crate) droppable_bytes: u64,
     /// By file.
     pub(crate) homes: BTreeMap<u32, Home>,
+    /// Memory of all slots.
+    pub(crate) index_bytes: u64,
 }
 
-impl<E> Default for Log<E> {
+impl<E: Stored> Default for Log<E> {
     fn default() -> Self {
         Self {
             streams: PerSignal::default(),
@@ -175,6 +245,7 @@ impl<E> Default for Log<E> {
             used_bytes: 0,
             droppable_bytes: 0,
             homes: BTreeMap::new(),
+            index_bytes: 0,
         }
     }
 }
@@ -196,37 +267,24 @@ impl<E: Stored> Log<E> {
     /// Puts an event at a place where none is.
     pub(crate) fn restore(&mut self, signal: Signal, sequence: u64, event: E, pins: Pins) {
         let cost = cost(&event);
-        let segment = self
-            .streams
-            .get_mut(signal)
-            .segments
-            .entry(sequence / SEGMENT_SLOTS)
-            .or_default();
-        let index = slot_index(sequence);
-        while segment.slots.len() <= index {
-            segment.slots.push(Slot {
-                event: None,
-                pins: Pins::default(),
-            });
-        }
-        let Some(slot) = segment
-            .slots
-            .get_mut(index)
-            .filter(|slot| slot.event.is_none())
-        else {
+        let segments = &mut self.streams.get_mut(signal).segments;
+        let number = sequence / SEGMENT_SLOTS;
+        let before = segments.get(&number).map_or(0, Segment::bytes);
+        let segment = segments.entry(number).or_default();
+        let slot = slot_index(sequence);
+        if segment.slots.get(slot).is_some() {
             return;
-        };
+        }
         if let Some((file, bytes)) = event.home() {
             let home = self.homes.entry(file).or_default();
             home.events += 1;
             home.bytes += bytes;
         }
-        *slot = Slot {
-            event: Some(event),
-            pins,
-        };
+        segment.slots.set(slot, Some(event));
+        segment.set_pins(slot, pins);
         segment.live += 1;
         segment.droppable += u32::from(pins.is_droppable());
+        self.index_bytes = self.index_bytes + segment.bytes() - before;
         self.events += 1;
         self.used_bytes += cost;
         if pins.is_droppable() {
@@ -246,7 +304,7 @@ impl<E: Stored> Log<E> {
         signal: Signal,
         start: u64,
         end: u64,
-    ) -> impl Iterator<Item = (u64, &E)> {
+    ) -> impl Iterator<Item = (u64, E)> {
         let first_segment = start / SEGMENT_SLOTS;
         self.streams
             .get(signal)
@@ -256,17 +314,15 @@ impl<E: Stored> Log<E> {
             .flat_map(move |(&number, segment)| {
                 let base = number * SEGMENT_SLOTS;
                 let skipped = start.saturating_sub(base);
-                let slots = segment
-                    .slots
-                    .iter()
-                    .skip(usize::try_from(skipped).unwrap_or(usize::MAX));
-                (base + skipped..end).zip(slots)
+                let from = usize::try_from(skipped).unwrap_or(usize::MAX);
+                let slots = from..segment.slots.slots();
+                let slots = (base + skipped..end).zip(slots);
+                slots.filter_map(|(sequence, slot)| Some((sequence, segment.slots.get(slot)?)))
             })
-            .filter_map(|(sequence, slot)| slot.event.as_ref().map(|event| (sequence, event)))
     }
 
     /// The first event from `start` on that dropping could free.
-    pub(crate) fn next_droppable(&self, signal: Signal, start: u64) -> Option<(u64, &E)> {
+    pub(crate) fn next_droppable(&self, signal: Signal, start: u64) -> Option<(u64, E)> {
         let stream = self.streams.get(signal);
         let segments = stream
             .segments
@@ -274,9 +330,11 @@ impl<E: Stored> Log<E> {
             .filter(|(_, segment)| segment.droppable > 0);
         for (&number, segment) in segments {
             let base = number * SEGMENT_SLOTS;
-            let found = (base..).zip(&segment.slots).find_map(|(sequence, slot)| {
-                let event = slot.event.as_ref()?;
-                (sequence >= start && slot.pins.is_droppable()).then_some((sequence, event))
+            let slots = (base..).zip(0..segment.slots.slots());
+            let mut slots = slots.skip_while(|(sequence, _)| *sequence < start);
+            let found = slots.find_map(|(sequence, slot)| {
+                let is_droppable = segment.pins(slot).is_droppable();
+                is_droppable.then_some((sequence, segment.slots.get(slot)?))
             });
             if found.is_some() {
                 return found;
@@ -286,38 +344,36 @@ impl<E: Stored> Log<E> {
     }
 
     /// The event at a place, if it is still there.
-    pub(crate) fn get(&self, signal: Signal, sequence: u64) -> Option<&E> {
-        let segment = self
-            .streams
-            .get(signal)
-            .segments
-            .get(&(sequence / SEGMENT_SLOTS))?;
-        segment.slots.get(slot_index(sequence))?.event.as_ref()
-    }
-
-    /// The same, to change what does not count.
-    pub(crate) fn get_mut(&mut self, signal: Signal, sequence: u64) -> Option<&mut E> {
-        let segment = self
-            .streams
-            .get_mut(signal)
-            .segments
-            .get_mut(&(sequence / SEGMENT_SLOTS))?;
-        segment.slots.get_mut(slot_index(sequence))?.event.as_mut()
+    pub(crate) fn get(&self, signal: Signal, sequence: u64) -> Option<E> {
+        let segments = &self.streams.get(signal).segments;
+        let segment = segments.get(&(sequence / SEGMENT_SLOTS))?;
+        segment.slots.get(slot_index(sequence))
     }
 
     /// The event lies elsewhere now.
     pub(crate) fn relocate(&mut self, signal: Signal, sequence: u64, to: E) {
-        let Some(event) = self.get_mut(signal, sequence) else {
+        let segments = &mut self.streams.get_mut(signal).segments;
+        let Some(segment) = segments.get_mut(&(sequence / SEGMENT_SLOTS)) else {
             return;
         };
-        let to_home = to.home();
-        let old = std::mem::replace(event, to);
+        let slot = slot_index(sequence);
+        let Some(old) = segment.slots.get(slot) else {
+            return;
+        };
+        let (before, to_home) = (segment.bytes(), to.home());
+        segment.slots.set(slot, Some(to));
+        self.index_bytes = self.index_bytes + segment.bytes() - before;
         leave_home(&mut self.homes, &old);
         if let Some((file, bytes)) = to_home {
             let home = self.homes.entry(file).or_default();
             home.events += 1;
             home.bytes += bytes;
         }
+    }
+
+    /// The event is owed to these cursors, whoever it was owed to before.
+    pub(crate) fn repin(&mut self, signal: Signal, sequence: u64, pins: Pins) {
+        self.change_pins(signal, sequence, |old| *old = pins);
     }
 
     /// One more cursor is owed the event.
@@ -339,11 +395,14 @@ impl<E: Stored> Log<E> {
         let number = sequence / SEGMENT_SLOTS;
         let stream = self.streams.get_mut(signal);
         let segment = stream.segments.get_mut(&number)?;
-        let slot = segment.slots.get_mut(slot_index(sequence))?;
-        let cost = cost(slot.event.as_ref()?);
-        let was_droppable = slot.pins.is_droppable();
-        change(&mut slot.pins);
-        match (was_droppable, slot.pins.is_droppable()) {
+        let slot = slot_index(sequence);
+        let event = segment.slots.get(slot)?;
+        let (cost, before) = (cost(&event), segment.bytes());
+        let mut pins = segment.pins(slot);
+        let was_droppable = pins.is_droppable();
+        change(&mut pins);
+        segment.set_pins(slot, pins);
+        match (was_droppable, pins.is_droppable()) {
             (false, true) => {
                 segment.droppable += 1;
                 self.droppable_bytes += cost;
@@ -354,21 +413,23 @@ impl<E: Stored> Log<E> {
             }
             _ => {}
         }
-        if !slot.pins.is_free() {
+        if !pins.is_free() {
+            self.index_bytes = self.index_bytes + segment.bytes() - before;
             return None;
         }
-        let freed = slot.event.take();
-        if let Some(event) = &freed {
-            leave_home(&mut self.homes, event);
-        }
+        segment.slots.set(slot, None);
         segment.live -= 1;
-        self.events -= 1;
-        self.used_bytes -= cost;
         let segment_end = (number + 1) * SEGMENT_SLOTS;
-        if segment.live == 0 && segment_end <= stream.next {
+        let is_done = segment.live == 0 && segment_end <= stream.next;
+        let after = if is_done { 0 } else { segment.bytes() };
+        if is_done {
             stream.segments.remove(&number);
         }
-        freed
+        self.index_bytes = self.index_bytes + after - before;
+        leave_home(&mut self.homes, &event);
+        self.events -= 1;
+        self.used_bytes -= cost;
+        Some(event)
     }
 }
 

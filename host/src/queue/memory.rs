@@ -12,11 +12,12 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::accounts::{DropReason, ExporterAccounts};
+use super::accounts::ExporterAccounts;
 use super::core::{Bounds, Core, Pending};
-use super::repeats::RepeatWindow;
+use super::cursor::Freed;
+use super::repeats::{REPEAT_ENTRIES, RepeatWindow};
 use super::{Appended, CursorOptions, Queue, QueueError, QueueReport};
-use crate::deliver::dead_letter::{DeadLetter, MemoryDeadLetters, Origin};
+use crate::deliver::dead_letter::{DeadLetter, LettersReport, MemoryDeadLetters, Origin};
 use crate::deliver::source::{Cursor, CursorError, Settlement, TakeLimits, Tokens, Waiting};
 use crate::event::per_signal::PerSignal;
 use crate::event::{Event, Signal};
@@ -29,7 +30,7 @@ pub struct MemoryQueueSettings {
     pub capacity_bytes: u64,
     /// How long an event is remembered at least, so that its repeats are dropped.
     pub repeat_window: Duration,
-    /// How many events are remembered at most, and at least half of them; each costs about 36 bytes.
+    /// How many events are remembered at most, and at least half of them; each costs about 20 bytes.
     pub repeat_entries: usize,
     /// What a refused sender is told to wait.
     pub retry_after: Duration,
@@ -42,8 +43,7 @@ impl Default for MemoryQueueSettings {
         Self {
             capacity_bytes: 256 * 1024 * 1024,
             repeat_window: Duration::from_secs(3600),
-            // The window's hour at 70 events/s, 12 s at 20,000; a client that resends does so within seconds. 18 MB if full.
-            repeat_entries: 500_000,
+            repeat_entries: REPEAT_ENTRIES,
             retry_after: Duration::from_secs(5),
             retire_after: Duration::from_secs(24 * 3600),
         }
@@ -118,7 +118,7 @@ impl Shared {
 
 impl State {
     /// Forgets the cursors that nobody has used for so long. Returns what is no longer needed.
-    fn retire(&mut self, after: Duration) -> Vec<Arc<Event>> {
+    fn retire(&mut self, after: Duration) -> Freed<Arc<Event>> {
         let now = Instant::now();
         let mut garbage = Vec::new();
         self.absent.retain(|exporter, since| {
@@ -154,7 +154,8 @@ impl Queue for MemoryQueue {
         let group = state.sift(events);
         let bounds = Bounds {
             capacity_bytes: settings.capacity_bytes,
-            max_events: u64::MAX,
+            other_bytes: 0,
+            max_index_bytes: u64::MAX,
             retry_after: settings.retry_after,
         };
         if let Err(error) = state.admit(&group, &Pending::default(), &bounds) {
@@ -207,7 +208,13 @@ impl Queue for MemoryQueue {
         let settings = &self.shared.settings;
         let mut state = self.shared.lock();
         drop(state.retire(settings.retire_after));
-        state.core.report(settings.capacity_bytes)
+        QueueReport {
+            dead_letters: LettersReport {
+                exporters: self.shared.dead_letters.figures(),
+                ..LettersReport::default()
+            },
+            ..state.core.report(settings.capacity_bytes)
+        }
     }
 }
 
@@ -277,14 +284,12 @@ impl Cursor for MemoryCursor {
             let letter = DeadLetter::of_event(&self.exporter_id, event, reason, attempts);
             evicted.extend(self.shared.dead_letters.push(letter));
         });
-        for letter in evicted {
+        for (letter, reason) in evicted {
             let Origin::Exporter(id) = &letter.origin else {
                 continue;
             };
             if let (Some(entry), Some(kind)) = (state.cursors.get_mut(id), letter.kind) {
-                entry
-                    .state
-                    .count_evicted(kind.signal(), 1, DropReason::DeadLettersFull);
+                entry.state.count_evicted(kind.signal(), 1, reason);
             }
         }
         drop(guard);

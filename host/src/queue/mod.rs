@@ -19,6 +19,7 @@
 
 pub mod accounts;
 pub mod any;
+mod column;
 mod core;
 mod cursor;
 pub mod durable;
@@ -33,6 +34,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
+use crate::deliver::dead_letter::LettersReport;
 use crate::deliver::source::Cursor;
 use crate::event::Event;
 use crate::event::per_signal::PerSignal;
@@ -95,6 +97,20 @@ pub enum QueueError {
         /// When it is worth trying again.
         retry_after: Duration,
     },
+    /// There is no memory left to remember more events in. The sender is to come again.
+    #[error(
+        "queue holds {events} events, whose index takes {index_bytes} of {max_index_bytes} bytes of memory; come again in {} s, or raise sending_queue.max_index_memory", .retry_after.as_secs()
+    )]
+    IndexFull {
+        /// Waiting events.
+        events: u64,
+        /// What their index takes.
+        index_bytes: u64,
+        /// What it may take.
+        max_index_bytes: u64,
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
     /// The group can never fit.
     #[error(
         "group of {group_bytes} bytes is larger than the queue ({capacity_bytes} bytes); send less at once or raise the queue's size"
@@ -144,12 +160,18 @@ pub struct QueueReport {
     pub used_bytes: u64,
     /// What they may take.
     pub capacity_bytes: u64,
+    /// Memory of the index of all events.
+    pub index_bytes: u64,
     /// Events accepted since the start (or ever, for a durable queue).
     pub accepted: PerSignal<u64>,
     /// Repeats dropped.
     pub repeated: PerSignal<u64>,
     /// Groups refused because the queue was full.
     pub refused_groups: u64,
+    /// What the index may take.
+    pub max_index_bytes: u64,
+    /// What is kept of dead letters.
+    pub dead_letters: LettersReport,
 }
 
 /// One log with many cursors.

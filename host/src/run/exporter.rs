@@ -26,7 +26,7 @@ use crate::http::secrets::{HideError, Secrets};
 use crate::http::{Client, ClientError, ClientSettings, Limits, Transport};
 use crate::plugin::{
     CallLimits, Component, Description, GuestSettings, HttpCapability, HttpFuture, Output,
-    OutputTarget, Pool, PoolSettings, UnknownTarget,
+    OutputBounds, OutputTarget, Pool, PoolSettings, UnknownTarget,
 };
 use crate::queue::any::AnyQueue;
 use crate::queue::{CursorOptions, OnFull, Queue as _, QueueError, StartAt};
@@ -129,9 +129,9 @@ pub(super) async fn prepare(
     let guest = GuestSettings {
         settings_json: Value::Object(settings).to_string(),
         http: Arc::new(client),
-        output: output.map(|target| Arc::new(Output::new(target))),
+        output: output.map(|target| Arc::new(Output::new(target, output_bounds(&planned.config)))),
         store: wants_store(component)
-            .then(|| shared.store.of(id))
+            .then(|| shared.store.of(id, planned.config.limits.store_bytes))
             .transpose()?,
     };
     let mut pool_settings = PoolSettings::new(id.to_string(), guest);
@@ -142,6 +142,7 @@ pub(super) async fn prepare(
         call_cpu: planned.config.limits.cpu_time,
         call_wall: planned.config.limits.call_timeout,
         memory_bytes: usize::try_from(planned.config.limits.memory_bytes).unwrap_or(usize::MAX),
+        written_bytes: written_bytes(&planned.config),
         ..CallLimits::default()
     };
     let pool = Pool::start(component, pool_settings).await?;
@@ -183,6 +184,18 @@ impl Ready {
         delivery.start(guest, cursor, self.settings, Box::new(self.shaper));
         Ok(self.pool)
     }
+}
+
+fn output_bounds(config: &ExporterConfig) -> OutputBounds {
+    OutputBounds {
+        max_bytes: config.limits.output_bytes,
+    }
+}
+
+/// What one call may write: the default, or four times a batch where the operator asked for large ones.
+fn written_bytes(config: &ExporterConfig) -> u64 {
+    let of_batch = config.delivery.batch.max_bytes.saturating_mul(4);
+    CallLimits::default().written_bytes.max(of_batch)
 }
 
 fn wants_store(component: &Component) -> bool {

@@ -76,7 +76,9 @@ impl Intake for QueueIntake {
         let appended = self.queue.append(events).await;
         append.answered();
         let appended = appended.map_err(|error| match error {
-            QueueError::Full { retry_after, .. } => IntakeError::Full { retry_after },
+            QueueError::Full { retry_after, .. } | QueueError::IndexFull { retry_after, .. } => {
+                IntakeError::Full { retry_after }
+            }
             QueueError::GroupTooLarge { capacity_bytes, .. } => IntakeError::TooLarge {
                 limit_bytes: usize::try_from(capacity_bytes).unwrap_or(usize::MAX),
             },

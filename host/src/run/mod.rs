@@ -168,7 +168,7 @@ impl Host {
         if !failures.is_empty() {
             return Err(failures);
         }
-        let refused = Arc::new(Refused::new(&queue));
+        let refused = Arc::new(Refused::new(&queue, queue::refused_in_memory(config)));
         Ok(Self {
             queue,
             statuses: delivery.watch(),

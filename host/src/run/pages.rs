@@ -111,6 +111,7 @@ impl PageSource for Pages {
     fn metrics(&self) -> Page {
         let queue = self.queue.report();
         let statuses = self.statuses.now();
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
         let snapshot = Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             start_time_seconds: self.start_time_seconds,
@@ -120,7 +121,10 @@ impl PageSource for Pages {
                 .into(),
             queue_bytes: queue.used_bytes,
             queue_capacity_bytes: queue.capacity_bytes,
-            exporters: exporters(&queue, &statuses),
+            queue_index_bytes: queue.index_bytes,
+            queue_index_capacity_bytes: queue.max_index_bytes,
+            dead_letters: queue.dead_letters,
+            exporters: exporters(&queue, &statuses, &pools),
         };
         Page {
             status: 200,
@@ -162,6 +166,7 @@ fn receiver(counts: &Counts) -> ReceiverSnapshot {
 fn exporters(
     queue: &QueueReport,
     statuses: &BTreeMap<String, Status>,
+    pools: &BTreeMap<String, Pool>,
 ) -> BTreeMap<String, ExporterSnapshot> {
     let snapshot = |id: &String, cursor: &CursorReport| {
         let status = statuses.get(id);
@@ -182,6 +187,7 @@ fn exporters(
             },
             shape_filtered: shaped.filtered(),
             shaped: shaped.changed(),
+            output: pools.get(id).and_then(Pool::output),
             call_duration: None,
             state: status
                 .map_or("stopped", |status| status.state.name())

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Config, QueueStorage};
-use crate::deliver::dead_letter::MemoryDeadLetters;
+use crate::deliver::dead_letter::{LetterBounds, MemoryDeadLetters};
 use crate::queue::any::AnyQueue;
 use crate::queue::durable::{DurableQueue, DurableQueueSettings, OpenError};
 use crate::queue::memory::{MemoryQueue, MemoryQueueSettings};
 
-/// Bytes of exporters' dead letters that are kept in memory; the oldest go first.
-const DEAD_LETTER_BYTES: u64 = 64 << 20;
+/// Parts of a queue in memory that dead letters may take beside its events.
+const EXPORTER_SHARE: u64 = 4;
+const RECEIVER_SHARE: u64 = 16;
 
 /// The queue's part of the data directory.
 pub const QUEUE_DIRECTORY: &str = "queue";
@@ -32,9 +33,31 @@ pub fn open(config: &Config, data_dir: Option<&Path>) -> Result<AnyQueue, OpenEr
                 retire_after: config.sending_queue.retire_after,
                 ..MemoryQueueSettings::default()
             };
-            let dead_letters = Arc::new(MemoryDeadLetters::new(DEAD_LETTER_BYTES));
+            let bounds = in_memory(
+                config,
+                config.sending_queue.dead_letters.exporters,
+                EXPORTER_SHARE,
+            );
+            let dead_letters = Arc::new(MemoryDeadLetters::new(bounds));
             Ok(AnyQueue::Memory(MemoryQueue::new(settings, dead_letters)))
         }
+    }
+}
+
+/// Bounds of what receivers refuse where the queue is in memory.
+pub(super) fn refused_in_memory(config: &Config) -> LetterBounds {
+    in_memory(
+        config,
+        config.sending_queue.dead_letters.receivers,
+        RECEIVER_SHARE,
+    )
+}
+
+fn in_memory(config: &Config, letters: LetterBounds, share: u64) -> LetterBounds {
+    let max_bytes = config.sending_queue.max_memory_bytes / share;
+    LetterBounds {
+        max_bytes: letters.max_bytes.min(max_bytes),
+        ..letters
     }
 }
 
@@ -43,6 +66,9 @@ fn durable(config: &Config) -> DurableQueueSettings {
         max_disk_bytes: config.sending_queue.max_disk_bytes,
         repeat_window: config.sending_queue.repeat_window,
         retire_after: config.sending_queue.retire_after,
+        max_index_bytes: config.sending_queue.max_index_bytes,
+        exporter_letters: config.sending_queue.dead_letters.exporters,
+        receiver_letters: config.sending_queue.dead_letters.receivers,
         ..DurableQueueSettings::default()
     }
 }

@@ -3,13 +3,10 @@
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
-use crate::deliver::dead_letter::{DeadLetter, MemoryDeadLetters};
+use crate::deliver::dead_letter::{DeadLetter, LetterBounds, MemoryDeadLetters};
 use crate::queue::any::AnyQueue;
 use crate::queue::durable::DurableQueue;
 use crate::receive::KeepRefused;
-
-/// Of refused items that are kept in memory; the oldest go first.
-const MEMORY_BYTES: u64 = 16 << 20;
 
 /// Keeps what receivers and readers refuse.
 pub struct Refused {
@@ -23,10 +20,11 @@ enum Place {
 }
 
 impl Refused {
-    pub(super) fn new(queue: &AnyQueue) -> Self {
+    /// `bounds` are those of what is kept in memory; a queue on disk has its own.
+    pub(super) fn new(queue: &AnyQueue, bounds: LetterBounds) -> Self {
         Self {
             place: match queue {
-                AnyQueue::Memory(_) => Place::Memory(MemoryDeadLetters::new(MEMORY_BYTES)),
+                AnyQueue::Memory(_) => Place::Memory(MemoryDeadLetters::new(bounds)),
                 AnyQueue::Durable(queue) => Place::Disk(queue.clone()),
             },
             writes: TaskTracker::new(),

@@ -24,17 +24,22 @@ impl LocalStore {
         }
     }
 
-    /// The exporter's part of the store.
-    pub(super) fn of(&self, exporter: &ExporterId) -> Result<Arc<dyn StoreCapability>, StoreError> {
+    /// The exporter's part of the store; all its rows may take `share`, or as much as the store may hold.
+    pub(super) fn of(
+        &self,
+        exporter: &ExporterId,
+        share: Option<u64>,
+    ) -> Result<Arc<dyn StoreCapability>, StoreError> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let store = match &*opened {
             Some(store) => Arc::clone(store),
-            None => Arc::new(Store::open(&self.data_dir, self.retention)?),
+            None => Arc::new(Store::open(&self.data_dir, self.retention.clone())?),
         };
         *opened = Some(Arc::clone(&store));
         Ok(Arc::new(ExporterStore {
             store,
             exporter: exporter.to_string(),
+            share: share.unwrap_or(u64::MAX),
         }))
     }
 }
@@ -42,13 +47,15 @@ impl LocalStore {
 struct ExporterStore {
     store: Arc<Store>,
     exporter: String,
+    /// What all rows of the exporter may take.
+    share: u64,
 }
 
 impl StoreCapability for ExporterStore {
     fn upsert(&self, signal: Signal, rows: &[Row]) -> Result<(), String> {
         let written = self
             .store
-            .upsert(&self.exporter, signal, rows, system_clock());
+            .upsert((&self.exporter, self.share), signal, rows, system_clock());
         written.map_err(|error| crate::commands::causes(&error))
     }
 }

@@ -1,6 +1,6 @@
 //! The local store: one SQLite file in the data directory with the rows that exporters keep through the import `store`,
 //! each under its exporter's id. Rows of the same id replace each other, so that a second delivery changes nothing.
-//! Bounded by age and by size; the rows written first go first.
+//! Bounded by age and by size; [`retention`] says whose rows give way.
 //!
 //! Written by one host, read meanwhile by `mastra-host show` ([`Reader`]): SQLite's write-ahead log lets both go on.
 //! Everything here blocks; the callers see to it that this is fine.
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 pub use read::{Filter, Reader};
 pub use retention::Retention;
@@ -50,8 +50,19 @@ CREATE TABLE IF NOT EXISTS row (
 CREATE UNIQUE INDEX IF NOT EXISTS row_by_id ON row (exporter, signal, id);
 CREATE INDEX IF NOT EXISTS row_by_time ON row (exporter, signal, time);
 CREATE INDEX IF NOT EXISTS row_by_trace ON row (exporter, trace_id) WHERE trace_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS row_by_age ON row (written_at);
 ";
+
+/// Also for a file that an earlier host made: rows leave exporter by exporter, oldest first.
+const INDEX_BY_TURN: &str = "
+CREATE INDEX IF NOT EXISTS row_by_turn ON row (exporter, written_at);
+DROP INDEX IF EXISTS row_by_age;
+";
+
+/// What SQLite's write-ahead log keeps between two writes.
+const LOG_BYTES: u64 = 4 << 20;
+
+/// How far the write-ahead log may grow when a reader keeps it from being emptied.
+const MAX_LOG_BYTES: u64 = 128 << 20;
 
 const UPSERT: &str = "
 INSERT INTO row (exporter, signal, id, time, trace_id, rank, written_at, content) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -94,6 +105,26 @@ pub enum StoreError {
         path: PathBuf,
         /// Its format.
         found: i64,
+    },
+    /// More at once than the store may ever hold.
+    #[error(
+        "{bytes} bytes of rows at once are more than the local store may hold ({max_bytes} bytes); send fewer, or raise storage.local.max_size"
+    )]
+    TooLarge {
+        /// Of the rows.
+        bytes: u64,
+        /// The bound.
+        max_bytes: u64,
+    },
+    /// A reader has kept the write-ahead log from being emptied for too long.
+    #[error(
+        "{} has grown to {bytes} bytes because another process reads the local store; end that process", path.display()
+    )]
+    HeldByReader {
+        /// The write-ahead log.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
     },
     /// SQLite's error.
     #[error("cannot use {}", path.display())]
@@ -142,8 +173,12 @@ impl Store {
                 connection.execute_batch(SCHEMA)?;
                 connection.pragma_update(None, "user_version", FORMAT)?;
             }
+            if format <= FORMAT {
+                connection.execute_batch(INDEX_BY_TURN)?;
+            }
             // A row that was answered for must be there after a power cut.
             connection.pragma_update(None, "synchronous", "full")?;
+            connection.pragma_update(None, "journal_size_limit", signed(LOG_BYTES))?;
             Ok((connection, format))
         });
         let (connection, format) = match opened {
@@ -166,13 +201,14 @@ impl Store {
         })
     }
 
-    /// Writes rows, all or none, and returns when they are synced. `now` is unix nanoseconds.
+    /// Writes rows, all or none, and returns when they are synced. `share` is what all rows of the exporter may take; its
+    /// oldest go. `now` is unix nanoseconds.
     ///
     /// # Errors
-    /// The disk is full, or the file is not usable.
+    /// See [`StoreError`]; the disk is full, or the file is not usable.
     pub fn upsert(
         &self,
-        exporter: &str,
+        (exporter, share): (&str, u64),
         signal: Signal,
         rows: &[Row],
         now: u64,
@@ -183,12 +219,37 @@ impl Store {
             connection,
             retention,
         } = &mut *state;
-        write(connection, exporter, signal, rows, now)
-            .and_then(|()| retention.keep_within(connection, now))
+        let bytes = rows.iter().map(retention::cost).sum();
+        let max_bytes = share.min(retention.max_bytes());
+        if bytes > max_bytes {
+            return Err(StoreError::TooLarge { bytes, max_bytes });
+        }
+        self.check_log()?;
+        let wanted = retention::Wanted {
+            exporter,
+            bytes,
+            share,
+        };
+        retention
+            .make_room(connection, wanted, now)
+            .and_then(|()| write(connection, exporter, signal, rows, now))
+            .map(|grown| retention.count(exporter, grown))
             .map_err(|source| StoreError::Sqlite {
                 path: self.path.clone(),
                 source,
             })
+    }
+
+    /// SQLite empties its write-ahead log by itself, unless somebody reads all the time.
+    fn check_log(&self) -> Result<(), StoreError> {
+        let mut path = self.path.clone().into_os_string();
+        path.push("-wal");
+        let path = PathBuf::from(path);
+        let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+        if bytes > MAX_LOG_BYTES {
+            return Err(StoreError::HeldByReader { path, bytes });
+        }
+        Ok(())
     }
 }
 
@@ -200,18 +261,28 @@ fn connect(path: &Path) -> rusqlite::Result<(Connection, i64)> {
     Ok((connection, format))
 }
 
+/// Writes rows; by how many bytes the exporter has grown.
 fn write(
     connection: &mut Connection,
     exporter: &str,
     signal: Signal,
     rows: &[Row],
     now: u64,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<i64> {
     let transaction = connection.transaction()?;
+    let mut grown = 0;
     {
+        let old = format!(
+            "SELECT {} FROM row WHERE exporter = ?1 AND signal = ?2 AND id = ?3",
+            retention::stored_cost()
+        );
+        let mut old = transaction.prepare_cached(&old)?;
         let mut upsert = transaction.prepare_cached(UPSERT)?;
         for row in rows {
-            upsert.execute(params![
+            let replaced: Option<i64> = old
+                .query_row(params![exporter, signal.name(), row.id], |row| row.get(0))
+                .optional()?;
+            let changed = upsert.execute(params![
                 exporter,
                 signal.name(),
                 row.id,
@@ -221,12 +292,16 @@ fn write(
                 signed(now),
                 row.content,
             ])?;
+            if changed > 0 {
+                grown += signed(retention::cost(row)) - replaced.unwrap_or(0);
+            }
         }
     }
-    transaction.commit()
+    transaction.commit()?;
+    Ok(grown)
 }
 
 /// SQLite's integers are signed; times up to the year 2262 fit.
-fn signed(unix_nanos: u64) -> i64 {
-    i64::try_from(unix_nanos).unwrap_or(i64::MAX)
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

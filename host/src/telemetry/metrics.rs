@@ -90,6 +90,51 @@ pub const QUEUE_CAPACITY: Metric = gauge(
     "mastra_host_queue_capacity_bytes",
     "Bytes of events that the queue can hold.",
 );
+/// No labels.
+pub const QUEUE_INDEX_BYTES: Metric = gauge(
+    "mastra_host_queue_index_bytes",
+    "Bytes of memory that the index of the queue takes.",
+);
+/// No labels.
+pub const QUEUE_INDEX_CAPACITY: Metric = gauge(
+    "mastra_host_queue_index_capacity_bytes",
+    "Bytes of memory that the index of the queue may take.",
+);
+/// `{origin}`
+pub const DEAD_LETTERS: Metric = gauge(
+    "mastra_host_dead_letters",
+    "Dead letters that are kept, by who gave them up.",
+);
+/// `{origin}`
+pub const DEAD_LETTER_BYTES: Metric = gauge(
+    "mastra_host_dead_letter_bytes",
+    "Bytes of the dead letters that are kept.",
+);
+/// `{origin}`
+pub const DEAD_LETTER_CAPACITY: Metric = gauge(
+    "mastra_host_dead_letter_capacity_bytes",
+    "Bytes of dead letters that may be kept.",
+);
+/// `{origin,reason}`
+pub const DEAD_LETTERS_DROPPED: Metric = counter(
+    "mastra_host_dead_letters_dropped_total",
+    "Dead letters that are no longer kept, by reason, since the host started.",
+);
+/// `{exporter}`
+pub const OUTPUT_BYTES: Metric = gauge(
+    "mastra_host_exporter_output_bytes",
+    "Bytes of the files that the exporter appends to, after its last append.",
+);
+/// `{exporter}`
+pub const OUTPUT_CAPACITY: Metric = gauge(
+    "mastra_host_exporter_output_capacity_bytes",
+    "Bytes that the exporter's files may have.",
+);
+/// `{exporter}`
+pub const OUTPUT_REFUSED: Metric = counter(
+    "mastra_host_exporter_output_refused_total",
+    "Appends refused because the output or its file system was full.",
+);
 /// `{exporter,signal}`
 pub const EXPORTER_RECEIVED: Metric = counter(
     "mastra_host_exporter_received_items_total",
@@ -198,7 +243,7 @@ pub const EXPORTER_STATE: Metric = gauge(
 );
 
 /// All, in the order in which they are exposed.
-pub const ALL: [Metric; 32] = [
+pub const ALL: [Metric; 41] = [
     BUILD_INFO,
     START_TIME,
     RELOADS,
@@ -212,6 +257,12 @@ pub const ALL: [Metric; 32] = [
     RECEIVER_DROPPED_UPSTREAM,
     QUEUE_BYTES,
     QUEUE_CAPACITY,
+    QUEUE_INDEX_BYTES,
+    QUEUE_INDEX_CAPACITY,
+    DEAD_LETTERS,
+    DEAD_LETTER_BYTES,
+    DEAD_LETTER_CAPACITY,
+    DEAD_LETTERS_DROPPED,
     EXPORTER_RECEIVED,
     EXPORTER_DELIVERED,
     EXPORTER_FILTERED,
@@ -229,6 +280,9 @@ pub const ALL: [Metric; 32] = [
     EXPORTER_SPLITS,
     EXPORTER_SHAPE_FILTERED,
     EXPORTER_SHAPED,
+    OUTPUT_BYTES,
+    OUTPUT_CAPACITY,
+    OUTPUT_REFUSED,
     EXPORTER_CALL_DURATION,
     EXPORTER_STATE,
 ];

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use super::metrics::{self, Metric, MetricType};
+use crate::deliver::dead_letter::{LetterFigures, LettersReport};
 use crate::event::Signal;
+use crate::plugin::OutputFigures;
 use crate::print::report::Counts;
 
 /// Content type of the Prometheus text format that [`prometheus_text`] writes.
@@ -33,6 +35,12 @@ pub struct Snapshot {
     pub queue_bytes: u64,
     /// See `queue_bytes`.
     pub queue_capacity_bytes: u64,
+    /// Memory of the queue's index.
+    pub queue_index_bytes: u64,
+    /// What of it there may be.
+    pub queue_index_capacity_bytes: u64,
+    /// What is kept of dead letters.
+    pub dead_letters: LettersReport,
     /// By exporter id.
     pub exporters: BTreeMap<String, ExporterSnapshot>,
 }
@@ -84,6 +92,8 @@ pub struct ExporterSnapshot {
     pub shape_filtered: Vec<(&'static str, u64)>,
     /// Changed by the exporter's shape, by what was done.
     pub shaped: Vec<(&'static str, u64)>,
+    /// Files that the exporter appends to.
+    pub output: Option<OutputFigures>,
     /// Wall clock of calls, where it is measured.
     pub call_duration: Option<DurationHistogram>,
     /// `active`, `backing off`, `quarantined`, `unauthorized`, ...
@@ -142,10 +152,7 @@ pub fn prometheus_text(snapshot: &Snapshot) -> String {
         .sample(&[], snapshot.start_time_seconds);
     write_reloads(&mut text, &snapshot.reloads);
     write_receivers(&mut text, snapshot);
-    text.family(metrics::QUEUE_BYTES)
-        .sample(&[], snapshot.queue_bytes);
-    text.family(metrics::QUEUE_CAPACITY)
-        .sample(&[], snapshot.queue_capacity_bytes);
+    write_queue(&mut text, snapshot);
     write_fates(&mut text, snapshot);
     write_calls(&mut text, snapshot);
     text.text
@@ -184,6 +191,60 @@ fn write_receivers(text: &mut Exposition, snapshot: &Snapshot) {
                 &[("receiver", receiver), ("signal", signal.name())],
                 *number,
             );
+        }
+    }
+}
+
+fn write_queue(text: &mut Exposition, snapshot: &Snapshot) {
+    for (metric, value) in [
+        (metrics::QUEUE_BYTES, snapshot.queue_bytes),
+        (metrics::QUEUE_CAPACITY, snapshot.queue_capacity_bytes),
+        (metrics::QUEUE_INDEX_BYTES, snapshot.queue_index_bytes),
+        (
+            metrics::QUEUE_INDEX_CAPACITY,
+            snapshot.queue_index_capacity_bytes,
+        ),
+    ] {
+        text.family(metric).sample(&[], value);
+    }
+    type Figure = (Metric, fn(&LetterFigures) -> u64);
+    const FIGURES: [Figure; 3] = [
+        (metrics::DEAD_LETTERS, |figures| figures.letters),
+        (metrics::DEAD_LETTER_BYTES, |figures| figures.bytes),
+        (metrics::DEAD_LETTER_CAPACITY, |figures| figures.max_bytes),
+    ];
+    let letters = &snapshot.dead_letters;
+    let origins = [
+        ("exporters", &letters.exporters),
+        ("receivers", &letters.receivers),
+    ];
+    for (metric, figure) in FIGURES {
+        text.family(metric);
+        for (origin, figures) in origins {
+            text.sample(&[("origin", origin)], figure(figures));
+        }
+    }
+    text.family(metrics::DEAD_LETTERS_DROPPED);
+    for (origin, figures) in origins {
+        for (reason, number) in figures.dropped.iter() {
+            text.sample(&[("origin", origin), ("reason", reason.name())], number);
+        }
+    }
+}
+
+fn write_outputs(text: &mut Exposition, snapshot: &Snapshot) {
+    type Figure = (Metric, fn(&OutputFigures) -> u64);
+    const FIGURES: [Figure; 3] = [
+        (metrics::OUTPUT_BYTES, |figures| figures.bytes),
+        (metrics::OUTPUT_CAPACITY, |figures| figures.max_bytes),
+        (metrics::OUTPUT_REFUSED, |figures| figures.refused),
+    ];
+    for (metric, figure) in FIGURES {
+        text.family(metric);
+        for (id, exporter) in &snapshot.exporters {
+            if let Some(figures) = &exporter.output {
+                text.sample(&[("exporter", id)], figure(figures));
+            }
         }
     }
 }
@@ -275,6 +336,7 @@ fn write_calls(text: &mut Exposition, snapshot: &Snapshot) {
             text.sample(&[("exporter", id), ("action", action)], *number);
         }
     }
+    write_outputs(text, snapshot);
     text.family(metrics::EXPORTER_CALL_DURATION);
     for (id, exporter) in &snapshot.exporters {
         if let Some(histogram) = &exporter.call_duration {

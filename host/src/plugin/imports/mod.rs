@@ -21,7 +21,7 @@ use self::store::StoreCapability;
 use self::wasi::GuestLog;
 use self::wasi_http::WasiHttp;
 use super::bindings::{imported, types};
-use super::limits::{CallLimits, CpuClock, MemoryLimiter};
+use super::limits::{CallLimits, CallWrites, CpuClock, MemoryLimiter};
 use crate::event::Signal;
 
 /// Handles of `wasi:io` that a guest may have open: streams, pollables, errors. A guest that leaks them fails here.
@@ -46,6 +46,7 @@ pub(super) struct HostState {
     has_unknown_outcome: bool,
     wasi_http: WasiHttp,
     pub(super) log: GuestLog,
+    pub(super) writes: CallWrites,
     pub(super) memory: MemoryLimiter,
     pub(super) cpu: CpuClock,
 }
@@ -63,6 +64,7 @@ impl HostState {
             grants,
             has_unknown_outcome: false,
             log,
+            writes: CallWrites::new(limits),
             memory: MemoryLimiter::new(limits),
             cpu: CpuClock::default(),
         }

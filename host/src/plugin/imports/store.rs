@@ -26,6 +26,10 @@ impl wit::Host for HostState {
             return Ok(Err("this exporter has no store".to_owned()));
         };
         let (store, signal) = (Arc::clone(store), signal_from(table));
+        let bytes = |row: &wit::Row| row.id.len() + row.content.len();
+        if let Err(reason) = self.writes.take(rows.iter().map(bytes).sum()) {
+            return Ok(Err(reason));
+        }
         let rows: Vec<Row> = rows.into_iter().map(row_from).collect();
         let written = tokio::task::spawn_blocking(move || store.upsert(signal, &rows));
         Ok(written

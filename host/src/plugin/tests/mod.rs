@@ -61,6 +61,7 @@ pub(super) const LIMITS: CallLimits = CallLimits {
     shutdown_wall: Duration::from_millis(200),
     memory_bytes: 32 << 20,
     table_elements: 65_536,
+    written_bytes: 32 << 20,
 };
 
 pub(super) fn engine(cache_dir: Option<&Path>) -> Engine {

@@ -13,7 +13,9 @@ use crate::event::{EventKind, Signal};
 use crate::plugin::guest::{Batch, Guest, SpanAncestor};
 use crate::plugin::imports::HostState;
 use crate::plugin::outcome::{CallError, ItemResult, SendOutcome};
-use crate::plugin::{Output, OutputTarget, Pool, PoolSettings, RecyclePolicy, StartError};
+use crate::plugin::{
+    Output, OutputBounds, OutputTarget, Pool, PoolSettings, RecyclePolicy, StartError,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_arrives_as_it_was_received() {
@@ -117,7 +119,9 @@ async fn output_is_written_where_it_is_granted_and_refused_elsewhere() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("out.ndjson");
     let mut settings = pool_settings("{}");
-    settings.guest.output = Some(Arc::new(Output::new(OutputTarget::File(path.clone()))));
+    let bounds = OutputBounds { max_bytes: 1 << 20 };
+    let target = OutputTarget::File(path.clone());
+    settings.guest.output = Some(Arc::new(Output::new(target, bounds)));
     let granted = Pool::start(&misbehaving(), settings).await.unwrap();
     assert_eq!(ask(&granted, "output").await, Ok(DELIVERED));
     assert_eq!(std::fs::read_to_string(path).unwrap(), "{\"line\":1}\n");

@@ -76,7 +76,9 @@ impl CursorState {
         if !self.has_taken(signal, sequence) {
             return self.drop_waiting(log, signal, sequence, DropReason::Corrupt);
         }
-        let bytes = log.get(signal, sequence).map_or(0, Stored::size_bytes);
+        let bytes = log
+            .get(signal, sequence)
+            .map_or(0, |event| event.size_bytes());
         let reader = self.readers.get_mut(signal);
         reader.taken.remove(sequence, sequence + 1);
         reader.taken_bytes -= bytes;

@@ -1,5 +1,6 @@
 //! The handle of one exporter on a queue on disk: takes read what is not in memory, settlements go to the writer.
 
+use super::state::State;
 use super::*;
 
 /// The handle of one exporter's cursor.
@@ -22,10 +23,10 @@ enum Read {
 type Segments = std::collections::BTreeMap<u32, Segment>;
 
 /// The segments that hold what is not in memory. Held open, so that it can be read when it is moved aside meanwhile.
-fn segments_of(items: &[(u64, Place)], all: &Segments) -> Segments {
-    let uncached = items.iter().filter(|(_, place)| place.cached.is_none());
+fn segments_of(items: &[Located], all: &Segments) -> Segments {
+    let uncached = items.iter().filter(|item| item.cached.is_none());
     let numbers: std::collections::BTreeSet<u32> =
-        uncached.map(|(_, place)| place.segment).collect();
+        uncached.map(|item| item.place.segment).collect();
     let segments = numbers.into_iter().filter_map(|number| {
         let segment = all.get(&number)?;
         Some((number, segment.clone()))
@@ -33,18 +34,26 @@ fn segments_of(items: &[(u64, Place)], all: &Segments) -> Segments {
     segments.collect()
 }
 
+/// What is to be read, and the segments that it is read from.
+fn located(state: &State, items: Vec<(u64, Place)>) -> (Vec<Located>, Segments) {
+    let items = items.into_iter();
+    let items: Vec<Located> = items
+        .map(|(token, place)| state.located(token, place))
+        .collect();
+    let segments = segments_of(&items, &state.segments);
+    (items, segments)
+}
+
 /// Reads what is not in memory; places that follow each other in a segment at once.
-fn read_items(items: Vec<(u64, Place)>, segments: &Segments) -> Result<Vec<Read>, String> {
+fn read_items(items: &[Located], segments: &Segments) -> Result<Vec<Read>, String> {
     let mut read = Vec::with_capacity(items.len());
     let mut known = Arc::default();
     let mut chunk: Option<(u32, u32, Bytes)> = None;
-    for (at, (token, place)) in items.iter().enumerate() {
-        if let Some(event) = &place.cached {
+    for (at, item) in items.iter().enumerate() {
+        let (token, place) = (item.token, &item.place);
+        if let Some(event) = &item.cached {
             let event = Arc::clone(event);
-            read.push(Read::Event(BatchItem {
-                token: *token,
-                event,
-            }));
+            read.push(Read::Event(BatchItem { token, event }));
             continue;
         }
         let segment = segments
@@ -57,7 +66,7 @@ fn read_items(items: Vec<(u64, Place)>, segments: &Segments) -> Result<Vec<Read>
                     <= u64::from(*start) + bytes.len() as u64
         };
         if !chunk.as_ref().is_some_and(holds) {
-            let following = items.iter().skip(at).map(|(_, place)| place);
+            let following = items.iter().skip(at).map(|item| &item.place);
             let spans = following.map_while(|last| space::span_of(place, last, READ_BYTES));
             let (start, length) = spans.last().unwrap_or((place.offset, place.length));
             chunk = Some((
@@ -74,10 +83,10 @@ fn read_items(items: Vec<(u64, Place)>, segments: &Segments) -> Result<Vec<Read>
         let event = space::event_of(&record.unwrap_or_default(), segment.salt, &mut known);
         read.push(match event {
             Ok(event) => Read::Event(BatchItem {
-                token: *token,
+                token,
                 event: Arc::new(event),
             }),
-            Err(space::Corrupt) => Read::Corrupt(*token),
+            Err(space::Corrupt) => Read::Corrupt(token),
         });
     }
     Ok(read)
@@ -102,13 +111,13 @@ impl DurableCursor {
     async fn fetch(
         &self,
         signal: Signal,
-        items: Vec<(u64, Place)>,
+        items: Vec<Located>,
         segments: Segments,
     ) -> Result<Vec<BatchItem>, CursorError> {
         let read = if segments.is_empty() {
-            read_items(items, &segments)
+            read_items(&items, &segments)
         } else {
-            let reading = tokio::task::spawn_blocking(move || read_items(items, &segments));
+            let reading = tokio::task::spawn_blocking(move || read_items(&items, &segments));
             reading
                 .await
                 .unwrap_or_else(|_| Err("a read was cut off".to_owned()))
@@ -171,10 +180,9 @@ impl Cursor for DurableCursor {
             let mut state = self.inner.lock();
             let (cursor, log) = state.core.current(&self.exporter_id, self.generation)?;
             let items = cursor.take(log, signal, limits);
-            let segments = segments_of(&items, &state.segments);
-            (items, segments)
+            located(&state, items)
         };
-        let tokens = Tokens::runs(items.iter().map(|(token, _)| *token));
+        let tokens = Tokens::runs(items.iter().map(|item| item.token));
         match self.fetch(signal, items, segments).await {
             Err(error @ CursorError::Store { .. }) => {
                 self.release(signal, tokens).await?;
@@ -189,8 +197,7 @@ impl Cursor for DurableCursor {
             let mut state = self.inner.lock();
             let (cursor, log) = state.core.current(&self.exporter_id, self.generation)?;
             let items = cursor.read(log, signal, tokens);
-            let segments = segments_of(&items, &state.segments);
-            (items, segments)
+            located(&state, items)
         };
         self.fetch(signal, items, segments).await
     }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use crate::event::keys::LANE_MASK;
 use crate::event::{Event, EventKind, Source};
 
 /// Format of the directory. A newer host reads every older one.
@@ -181,7 +182,8 @@ pub(super) fn event_front(record: &Record<'_>) -> Option<EventFront> {
     Some(EventFront {
         kind: kind_of(record.event_kind)?,
         received_at: u64_at(record.body, 0)?,
-        lane: u64_at(record.body, 8)?,
+        // Earlier hosts wrote more bits.
+        lane: u64_at(record.body, 8)? & LANE_MASK,
         repeat_key: u128_at(record.body, 16)?,
         payload_bytes: u32::try_from(record.body.len() - payload_start).ok()?,
     })

@@ -12,10 +12,12 @@ pub mod files;
 mod format;
 mod frame;
 mod letters;
+mod places;
 mod recover;
 mod saved;
 mod space;
 mod state;
+mod tail;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -27,8 +29,9 @@ use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
 use super::accounts::{DropReason, ExporterAccounts};
+use super::repeats::REPEAT_ENTRIES;
 use super::{Appended, CursorOptions, Queue, QueueError, QueueReport};
-use crate::deliver::dead_letter::{DeadLetter, DeadLetterError, Origin};
+use crate::deliver::dead_letter::{DeadLetter, DeadLetterError, LetterBounds, Origin};
 use crate::deliver::source::{Cursor, CursorError, Settlement, TakeLimits, Tokens, Waiting};
 use crate::event::per_signal::PerSignal;
 use crate::event::{Event, Signal};
@@ -39,7 +42,7 @@ pub use letters::{LetterFilter, LetterInfo};
 
 use files::{Disk, Files};
 use saved::{Change, SavedCursor};
-use state::{Inner, Place, Segment};
+use state::{Inner, Located, Place, Segment};
 use writer::{Command, Writer};
 
 /// How much of a segment is read at once for a take.
@@ -52,22 +55,22 @@ pub struct DurableQueueSettings {
     pub max_disk_bytes: u64,
     /// Of waiting events, overhead included; the disk bound allows about 3/4 of it whatever is said here.
     pub max_queued_bytes: u64,
-    /// Events that may wait: each costs about 56 bytes of memory.
-    pub max_events: u64,
+    /// Memory of the index of what waits: 8 to 25 bytes an event.
+    pub max_index_bytes: u64,
     /// Bytes of the newest events that stay in memory beside the disk, so that the normal path does not read it.
     pub cache_bytes: u64,
     /// How long an event is remembered at least, so that its repeats are dropped.
     pub repeat_window: Duration,
-    /// How many events are remembered at most, and at least half of them; each costs about 36 bytes of memory.
+    /// How many events are remembered at most, and at least half of them; each costs about 20 bytes of memory.
     pub repeat_entries: usize,
     /// What a refused sender is told to wait.
     pub retry_after: Duration,
     /// How long the cursor of an exporter that is no longer there is kept.
     pub retire_after: Duration,
-    /// Of all dead letters; the oldest go first.
-    pub dead_letter_bytes: u64,
-    /// How long a dead letter is kept.
-    pub dead_letter_age: Duration,
+    /// Of the events that exporters gave up.
+    pub exporter_letters: LetterBounds,
+    /// Of what receivers refused.
+    pub receiver_letters: LetterBounds,
 }
 
 impl Default for DurableQueueSettings {
@@ -75,15 +78,20 @@ impl Default for DurableQueueSettings {
         Self {
             max_disk_bytes: 2 << 30,
             max_queued_bytes: u64::MAX,
-            // 84 MB of memory.
-            max_events: 1_500_000,
+            max_index_bytes: 160 << 20,
             cache_bytes: 16 << 20,
             repeat_window: Duration::from_secs(3600),
-            repeat_entries: 500_000,
+            repeat_entries: REPEAT_ENTRIES,
             retry_after: Duration::from_secs(5),
             retire_after: Duration::from_secs(24 * 3600),
-            dead_letter_bytes: 256 << 20,
-            dead_letter_age: Duration::from_secs(7 * 24 * 3600),
+            exporter_letters: LetterBounds {
+                max_bytes: 256 << 20,
+                max_age: Duration::from_secs(7 * 24 * 3600),
+            },
+            receiver_letters: LetterBounds {
+                max_bytes: 64 << 20,
+                max_age: Duration::from_secs(7 * 24 * 3600),
+            },
         }
     }
 }
@@ -102,10 +110,27 @@ impl DurableQueueSettings {
         u32::try_from(bytes / self.segment_bytes()).unwrap_or(1)
     }
 
-    /// What live events may take: below the disk bound by the reserve that moving aside and settlements need.
+    const fn letter_bounds(&self) -> letters::Bounds {
+        letters::Bounds {
+            exporters: self.exporter_letters,
+            receivers: self.receiver_letters,
+        }
+    }
+
+    /// What live events and dead letters may take together: below the disk bound by the reserve that moving aside and
+    /// settlements need.
+    fn live_bytes(&self) -> u64 {
+        self.max_disk_bytes.saturating_sub(3 * self.segment_bytes()) / 8 * 7
+    }
+
+    /// What live events may take where there are no dead letters.
     fn capacity_bytes(&self) -> u64 {
-        let on_disk = self.max_disk_bytes.saturating_sub(3 * self.segment_bytes()) / 8 * 7;
-        on_disk.min(self.max_queued_bytes)
+        self.live_bytes().min(self.max_queued_bytes)
+    }
+
+    /// What of the capacity is taken by so many bytes of dead letters.
+    fn taken_by(&self, letters: u64) -> u64 {
+        letters.saturating_sub(self.live_bytes().saturating_sub(self.max_queued_bytes))
     }
 }
 
@@ -390,7 +415,6 @@ impl Writer {
             length: u32::try_from(length).unwrap_or(u32::MAX),
             size: u32::try_from(event.size_bytes()).unwrap_or(u32::MAX),
             kind,
-            cached: None,
         };
         self.frame.change(salt, &only);
         let (_, gone) = self.letters_gone(&[id], None);
@@ -477,10 +501,16 @@ impl Queue for DurableQueue {
     }
 
     fn report(&self) -> QueueReport {
-        self.inner
-            .lock()
-            .core
-            .report(self.inner.settings.capacity_bytes())
+        let settings = &self.inner.settings;
+        let state = self.inner.lock();
+        let capacity_bytes = settings.capacity_bytes();
+        QueueReport {
+            max_index_bytes: settings.max_index_bytes,
+            dead_letters: state.letters.report(&settings.letter_bounds()),
+            ..state
+                .core
+                .report(capacity_bytes.saturating_sub(settings.taken_by(state.letters.bytes())))
+        }
     }
 }
 

@@ -28,12 +28,15 @@ use super::writer::{Command, Writer, make_reserve, new_segment};
 use super::{DurableQueueSettings, OpenError, unix_nanos_now};
 use crate::event::Signal;
 use crate::queue::core::{Core, Entry};
-use crate::queue::log::Pins;
+use crate::queue::log::{Log, Pins, SEQUENCE_END};
 use crate::queue::repeats::RepeatWindow;
 
 pub(super) const LOG: &str = "log";
 pub(super) const KEYS: &str = "keys";
 const KEY_BYTES: usize = 24;
+
+/// Events whose owners are looked up at once.
+const PINNED_AT_ONCE: usize = 4096;
 
 /// The path of a segment or its keys.
 pub(super) fn numbered(directory: &Path, number: u32, extension: &str) -> PathBuf {
@@ -48,15 +51,39 @@ fn number_of(path: &Path, extension: &str) -> Option<u32> {
         .ok()
 }
 
-/// Time of receipt and repeat key.
-pub(super) type Key = (u64, u128);
+/// Time of receipt and repeat key, in two halves so that it takes 24 bytes of memory as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    received_at: u64,
+    high: u64,
+    low: u64,
+}
+
+impl Key {
+    pub(super) const fn new(received_at: u64, repeat_key: u128) -> Self {
+        Self {
+            received_at,
+            high: (repeat_key >> 64) as u64,
+            low: repeat_key as u64,
+        }
+    }
+
+    const fn repeat_key(self) -> u128 {
+        (self.high as u128) << 64 | self.low as u128
+    }
+}
 
 /// What was read.
 #[derive(Default)]
 struct Found {
     saved: Saved,
     segments: BTreeMap<u32, Segment>,
-    events: Vec<(Signal, u64, Place)>,
+    /// All events that are in, whoever is owed them.
+    log: Log<Place>,
+    /// Keys of events that came before are of no use.
+    keys_since: u64,
+    /// As many keys are of use.
+    most_keys: usize,
     /// Events that no record behind them has said to be in, yet.
     unsure: Vec<(Signal, u64, Place, Key)>,
     letters: Vec<Letter>,
@@ -80,7 +107,12 @@ pub(super) fn open(
     files.make_directory(directory).map_err(failed)?;
     let lock = lock(directory)?;
     check_format(directory)?;
-    let mut found = Found::default();
+    let window = u64::try_from(settings.repeat_window.as_nanos()).unwrap_or(u64::MAX);
+    let mut found = Found {
+        keys_since: unix_nanos_now().saturating_sub(window),
+        most_keys: settings.repeat_entries,
+        ..Found::default()
+    };
     read_all(directory, &*files, &mut found)?;
     let number = found.last + 1;
     seal_keys(directory, &*files, &mut found);
@@ -359,9 +391,8 @@ fn take_record(
                 length,
                 size: front.payload_bytes,
                 kind: front.kind,
-                cached: None,
             };
-            let key = (front.received_at, front.repeat_key);
+            let key = Key::new(front.received_at, front.repeat_key);
             let signal = front.kind.signal();
             found.unsure.push((signal, record.number, place, key));
             if found.is_in(signal, record.number) {
@@ -396,20 +427,57 @@ impl Found {
                 self.unsure.push((signal, sequence, place, key));
                 continue;
             }
-            self.keys.push(key);
-            let mut key_files = self.key_files.iter();
-            if !key_files.any(|(number, ..)| *number == place.segment) {
-                let keys = self.unsealed_keys.entry(place.segment).or_default();
-                keys.push(key);
+            // A later record of an event is the one that was moved aside last.
+            if self.log.get(signal, sequence).is_some() {
+                self.log.relocate(signal, sequence, place);
+            } else {
+                let pins = Pins {
+                    refusing: 1,
+                    dropping: 0,
+                };
+                self.log.restore(signal, sequence, place, pins);
             }
-            self.events.push((signal, sequence, place));
+            if key.received_at >= self.keys_since {
+                self.remember(place.segment, key);
+            }
+        }
+    }
+
+    fn remember(&mut self, segment: u32, key: Key) {
+        self.keys.push(key);
+        if self.keys.len() > 2 * self.most_keys {
+            self.keys = youngest(std::mem::take(&mut self.keys), self.most_keys);
+        }
+        let mut key_files = self.key_files.iter();
+        if key_files.any(|(number, ..)| *number == segment) {
+            return;
+        }
+        self.unsealed_keys.entry(segment).or_default().push(key);
+        // Those of the oldest segments are forgotten first, as they are while the host runs.
+        while self.unsealed_keys.len() > 1
+            && let Some((oldest, keys)) = self.unsealed_keys.first_key_value()
+            && self.unsealed_keys.values().map(Vec::len).sum::<usize>() - keys.len()
+                >= self.most_keys
+        {
+            let oldest = *oldest;
+            self.unsealed_keys.remove(&oldest);
         }
     }
 }
 
+/// The keys of the youngest events, at most so many.
+fn youngest(mut keys: Vec<Key>, most: usize) -> Vec<Key> {
+    keys.sort_unstable();
+    keys.dedup();
+    let surplus = keys.len().saturating_sub(most);
+    keys.drain(..surplus);
+    keys.shrink_to_fit();
+    keys
+}
+
 /// Puts the index together.
-fn rebuild(found: Found, settings: &DurableQueueSettings) -> State {
-    let saved = &found.saved;
+fn rebuild(mut found: Found, settings: &DurableQueueSettings) -> State {
+    let saved = std::mem::take(&mut found.saved);
     let window = RepeatWindow::new(settings.repeat_window, settings.repeat_entries);
     let mut core: Core<Place> = Core::new(window);
     core.accepted = per_signal(&saved.accepted);
@@ -426,23 +494,10 @@ fn rebuild(found: Found, settings: &DurableQueueSettings) -> State {
         let grown: Arc<Notify> = Arc::default();
         core.cursors.insert(exporter, Entry { state, grown });
     }
+    core.log = found.log;
     for (signal, next) in Signal::ALL.into_iter().zip(saved.next) {
         core.log.advance(signal, next);
-    }
-    // The last record of an event is the one that was moved aside last.
-    for (signal, sequence, place) in found.events.into_iter().rev() {
-        if core.log.get(signal, sequence).is_some() {
-            continue;
-        }
-        let mut pins = Pins::default();
-        for entry in core.cursors.values() {
-            if entry.state.is_owed(place.kind, sequence) {
-                pins.add(entry.state.on_full);
-            }
-        }
-        if !pins.is_free() {
-            core.log.restore(signal, sequence, place, pins);
-        }
+        pin(&mut core, signal);
     }
     for (exporter, entry) in &mut core.cursors {
         let lost = entry.state.recount(&core.log);
@@ -454,9 +509,9 @@ fn rebuild(found: Found, settings: &DurableQueueSettings) -> State {
             );
         }
     }
-    let kept = ranges(&found.saved.letters);
+    let kept = ranges(&saved.letters);
     let mut state = State::new(core);
-    state.letters.next = found.saved.next_letter;
+    state.letters.next = saved.next_letter;
     let letters = found.letters.into_iter();
     for letter in letters.filter(|letter| kept.contains(letter.info.id)) {
         state.letters.insert(letter);
@@ -466,28 +521,40 @@ fn rebuild(found: Found, settings: &DurableQueueSettings) -> State {
     state
 }
 
+/// Has the log keep what somebody is owed of a signal, and nothing else.
+fn pin(core: &mut Core<Place>, signal: Signal) {
+    let mut from = 0;
+    loop {
+        let some = core.log.live(signal, from, SEQUENCE_END);
+        let some: Vec<_> = some.take(PINNED_AT_ONCE).collect();
+        let Some((last, _)) = some.last() else {
+            return;
+        };
+        from = last + 1;
+        for (sequence, place) in some {
+            let mut pins = Pins::default();
+            for entry in core.cursors.values() {
+                if entry.state.is_owed(place.kind, sequence) {
+                    pins.add(entry.state.on_full);
+                }
+            }
+            core.log.repin(signal, sequence, pins);
+        }
+    }
+}
+
 /// Fills the repeat window with what was accepted within it, oldest first.
-fn remember(
-    window: &mut RepeatWindow,
-    mut keys: Vec<(u64, u128)>,
-    settings: &DurableQueueSettings,
-) {
-    let age = u64::try_from(settings.repeat_window.as_nanos()).unwrap_or(u64::MAX);
-    let since = unix_nanos_now().saturating_sub(age);
-    keys.retain(|(received_at, _)| *received_at >= since);
-    keys.sort_unstable();
-    keys.dedup();
-    let surplus = keys.len().saturating_sub(settings.repeat_entries);
+fn remember(window: &mut RepeatWindow, keys: Vec<Key>, settings: &DurableQueueSettings) {
     let now = Instant::now();
-    for (_, key) in keys.into_iter().skip(surplus) {
-        window.insert(key);
+    for key in youngest(keys, settings.repeat_entries) {
+        window.insert(key.repeat_key());
         window.commit(now);
     }
 }
 
 /// What is kept in mind of a file of keys: its number, how many, the latest time of receipt.
 pub(super) fn key_file(number: u32, keys: &[Key]) -> (u32, usize, u64) {
-    let latest = keys.iter().map(|(received_at, _)| *received_at).max();
+    let latest = keys.iter().map(|key| key.received_at).max();
     (number, keys.len(), latest.unwrap_or(0))
 }
 
@@ -503,18 +570,18 @@ pub(super) fn write_keys(
 }
 
 /// A key file: times of receipt and keys, and a checksum at the end.
-fn keys_to_bytes(keys: &[(u64, u128)]) -> Vec<u8> {
+fn keys_to_bytes(keys: &[Key]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(keys.len() * KEY_BYTES + 8);
-    for (received_at, key) in keys {
-        bytes.extend_from_slice(&received_at.to_le_bytes());
-        bytes.extend_from_slice(&key.to_le_bytes());
+    for key in keys {
+        bytes.extend_from_slice(&key.received_at.to_le_bytes());
+        bytes.extend_from_slice(&key.repeat_key().to_le_bytes());
     }
     let checksum = xxh3_64(&bytes);
     bytes.extend_from_slice(&checksum.to_le_bytes());
     bytes
 }
 
-fn keys_of_bytes(bytes: &[u8]) -> Option<Vec<(u64, u128)>> {
+fn keys_of_bytes(bytes: &[u8]) -> Option<Vec<Key>> {
     let (keys, checksum) = bytes.split_last_chunk::<8>()?;
     if u64::from_le_bytes(*checksum) != xxh3_64(keys) {
         return None;
@@ -523,7 +590,7 @@ fn keys_of_bytes(bytes: &[u8]) -> Option<Vec<(u64, u128)>> {
         .map(|key| {
             let (received_at, key) = key.split_first_chunk::<8>()?;
             let key = u128::from_le_bytes(key.try_into().ok()?);
-            Some((u64::from_le_bytes(*received_at), key))
+            Some(Key::new(u64::from_le_bytes(*received_at), key))
         })
         .collect()
 }
@@ -531,7 +598,7 @@ fn keys_of_bytes(bytes: &[u8]) -> Option<Vec<(u64, u128)>> {
 /// Repeats are a courtesy: a key file that does not hold is left out.
 fn read_keys(directory: &Path, files: &dyn Files, number: u32, found: &mut Found) {
     let path = numbered(directory, number, KEYS);
-    let read = || -> io::Result<Vec<(u64, u128)>> {
+    let read = || -> io::Result<Vec<Key>> {
         let file = files.open(&path)?;
         let mut bytes = vec![0; usize::try_from(file.length()?).unwrap_or(0)];
         file.read_at(&mut bytes, 0)?;
@@ -540,7 +607,12 @@ fn read_keys(directory: &Path, files: &dyn Files, number: u32, found: &mut Found
     match read() {
         Ok(keys) => {
             found.key_files.push_back(key_file(number, &keys));
+            let since = found.keys_since;
+            let keys = keys.into_iter().filter(|key| key.received_at >= since);
             found.keys.extend(keys);
+            if found.keys.len() > 2 * found.most_keys {
+                found.keys = youngest(std::mem::take(&mut found.keys), found.most_keys);
+            }
         }
         Err(cause) => {
             warn!(%cause, path = %path.display(), "Repeats of some events will not be known.")

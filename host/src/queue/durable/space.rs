@@ -14,7 +14,7 @@ use super::format::{self, RecordType};
 use super::letters::{Description, Letter};
 use super::recover::{LOG, numbered};
 use super::saved::Change;
-use super::state::{Place, Segment};
+use super::state::{Located, Place, Segment};
 use super::writer::Writer;
 use crate::deliver::dead_letter::DeadLetter;
 use crate::event::{Event, Signal, Source};
@@ -55,11 +55,12 @@ impl Writer {
         self.inner.lock().segments.get(&number).cloned()
     }
 
-    /// The event at a place.
-    pub(super) fn event_at(&self, place: &Place) -> Result<Arc<Event>, String> {
-        if let Some(event) = &place.cached {
+    /// The event, from memory or from its place.
+    pub(super) fn event_at(&self, located: &Located) -> Result<Arc<Event>, String> {
+        if let Some(event) = &located.cached {
             return Ok(Arc::clone(event));
         }
+        let place = &located.place;
         let segment = self.segment(place.segment).ok_or("its segment is gone")?;
         let bytes = read_at(&segment, place.offset, place.length)?;
         event_of(&bytes, segment.salt, &mut Arc::default())
@@ -167,7 +168,7 @@ impl Writer {
         {
             let mut state = self.inner.lock();
             for (signal, sequence, offset) in moved {
-                if let Some(mut place) = state.core.log.get(signal, sequence).cloned() {
+                if let Some(mut place) = state.core.log.get(signal, sequence) {
                     place.segment = self.active.number;
                     place.offset = offset;
                     state.core.log.relocate(signal, sequence, place);
@@ -204,7 +205,7 @@ impl Writer {
             let here = log
                 .live(signal, 0, log.next(signal))
                 .filter(|(_, place)| place.segment == number);
-            events.extend(here.map(|(sequence, place)| (signal, sequence, place.clone())));
+            events.extend(here.map(|(sequence, place)| (signal, sequence, place)));
         }
         let letters = state.letters.iter();
         let letters = letters.filter(|letter| letter.segment == number).cloned();

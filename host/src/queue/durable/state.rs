@@ -1,21 +1,22 @@
 //! What the handles and the writer share, under one lock: the index of the log, the segments, the fresh tail of events
 //! that are still in memory, the dead letters' index.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::DurableQueueSettings;
 use super::files::LogFile;
-use super::format;
 use super::letters::Letters;
+use super::places::Places;
 use super::saved::{Saved, SavedCursor, by_signal};
+use super::tail::Tail;
 use crate::event::{Event, EventKind, Signal};
 use crate::queue::core::Core;
-use crate::queue::log::{Home, Stored};
+use crate::queue::log::{self, Home, Stored};
 
 /// Where an event lies.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::queue) struct Place {
     pub(super) received_at: u64,
     pub(super) lane: u64,
     pub(super) segment: u32,
@@ -26,11 +27,11 @@ pub(super) struct Place {
     /// Of the payload.
     pub(super) size: u32,
     pub(super) kind: EventKind,
-    /// While it is in the tail.
-    pub(super) cached: Option<Arc<Event>>,
 }
 
 impl Stored for Place {
+    type Slots = Places;
+
     fn kind(&self) -> EventKind {
         self.kind
     }
@@ -52,6 +53,15 @@ impl Stored for Place {
     }
 }
 
+/// An event that is to be read.
+#[derive(Clone, Debug)]
+pub(super) struct Located {
+    pub(super) token: u64,
+    pub(super) place: Place,
+    /// The event itself, if it is in memory.
+    pub(super) cached: Option<Arc<Event>>,
+}
+
 /// A segment file.
 #[derive(Clone)]
 pub(super) struct Segment {
@@ -69,8 +79,7 @@ pub(super) struct State {
     pub(super) absent: BTreeMap<Arc<str>, u64>,
     /// Why nothing more is written.
     pub(super) broken: Option<String>,
-    tail: VecDeque<(Signal, u64)>,
-    tail_bytes: u64,
+    pub(super) tail: Tail,
 }
 
 impl State {
@@ -81,8 +90,7 @@ impl State {
             letters: Letters::default(),
             absent: BTreeMap::new(),
             broken: None,
-            tail: VecDeque::new(),
-            tail_bytes: 0,
+            tail: Tail::default(),
         }
     }
 
@@ -102,33 +110,24 @@ impl State {
         }
     }
 
-    /// Counts an event that is kept in memory beside its place, and lets go of the oldest such ones.
-    pub(super) fn cached(&mut self, signal: Signal, sequence: u64, size: u64, bound: u64) {
-        self.tail.push_back((signal, sequence));
-        self.tail_bytes += size + format::RECORD_HEADER_BYTES as u64;
-        while self.tail_bytes > bound
-            && let Some((signal, sequence)) = self.tail.pop_front()
-        {
-            let place = self.core.log.get_mut(signal, sequence);
-            if let Some(place) = place
-                && place.cached.take().is_some()
-            {
-                self.tail_bytes -= u64::from(place.size) + format::RECORD_HEADER_BYTES as u64;
+    /// Settled events leave the tail.
+    pub(super) fn uncached(&mut self, freed: &[(u64, Place)]) {
+        for (token, place) in freed {
+            let signal = place.kind.signal();
+            if let Some(sequence) = log::sequence(signal, *token) {
+                self.tail.remove(signal, sequence);
             }
         }
     }
 
-    /// Settled events have left the tail.
-    pub(super) fn uncached(&mut self, freed: &[Place]) {
-        for place in freed.iter().filter(|place| place.cached.is_some()) {
-            let size = u64::from(place.size) + format::RECORD_HEADER_BYTES as u64;
-            self.tail_bytes = self.tail_bytes.saturating_sub(size);
-        }
-        // Places of settled events at the front; the others go when the tail is over its bound.
-        while let Some((signal, sequence)) = self.tail.front()
-            && self.core.log.get(*signal, *sequence).is_none()
-        {
-            self.tail.pop_front();
+    /// What reading an event needs: its place, and itself if it is in the tail.
+    pub(super) fn located(&self, token: u64, place: Place) -> Located {
+        let signal = place.kind.signal();
+        let sequence = log::sequence(signal, token);
+        Located {
+            token,
+            place,
+            cached: sequence.and_then(|sequence| self.tail.get(signal, sequence)),
         }
     }
 

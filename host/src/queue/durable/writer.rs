@@ -24,7 +24,7 @@ use super::files::{Files, LogFile};
 use super::format::{self, RecordType};
 use super::frame::{Admitted, AppendReply, Frame, SettleReply, Settled, push_json};
 use super::letters::{Description, Letter};
-use super::recover::{DirectoryLock, KEYS, LOG, numbered};
+use super::recover::{DirectoryLock, KEYS, Key, LOG, numbered};
 use super::saved::{Change, End};
 use super::state::{Inner, Place, Segment, State};
 use super::unix_nanos_now;
@@ -33,6 +33,8 @@ use crate::deliver::source::{CursorError, Fate, Settlement};
 use crate::event::{Event, Signal};
 use crate::queue::accounts::DropReason;
 use crate::queue::core::Bounds;
+use crate::queue::cursor::Freed;
+use crate::queue::log::token;
 use crate::queue::{Appended, QueueError};
 use apply::{add_now, lost_event, settle_now, taken_ranges};
 pub(super) use upkeep::make_reserve;
@@ -87,7 +89,7 @@ pub(super) struct Writer {
     pub(super) has_reserve: bool,
     pub(super) is_stopped: bool,
     /// Times of receipt and repeat keys of the active segment.
-    pub(super) keys: Vec<(u64, u128)>,
+    pub(super) keys: Vec<Key>,
     /// Files of keys: number, keys, latest time of receipt.
     pub(super) key_files: std::collections::VecDeque<(u32, usize, u64)>,
     /// Who is told when the directory is free again.
@@ -207,7 +209,8 @@ impl Writer {
         let settings = &inner.settings;
         let bounds = Bounds {
             capacity_bytes: settings.capacity_bytes(),
-            max_events: settings.max_events,
+            other_bytes: settings.taken_by(state.letters.bytes()),
+            max_index_bytes: settings.max_index_bytes,
             retry_after: settings.retry_after,
         };
         state.core.repeats.expire(Instant::now());
@@ -257,7 +260,6 @@ impl Writer {
                 length: u32::try_from(length).unwrap_or(u32::MAX),
                 size: u32::try_from(event.size_bytes()).unwrap_or(u32::MAX),
                 kind: event.kind,
-                cached: Some(Arc::clone(event)),
             });
         }
         places
@@ -289,8 +291,9 @@ impl Writer {
                 Fate::Delivered => End::Delivered,
                 Fate::Filtered => End::Filtered,
                 Fate::DeadLettered { reason, attempts } => {
-                    for (_, place) in state.core.log.live(signal, start, end) {
-                        dead.push((place.clone(), Arc::clone(reason), *attempts));
+                    for (sequence, place) in state.core.log.live(signal, start, end) {
+                        let located = state.located(token(signal, sequence), place);
+                        dead.push((located, Arc::clone(reason), *attempts));
                     }
                     End::DeadLettered
                 }
@@ -298,17 +301,16 @@ impl Writer {
             parts.push((start, end, how));
         }
         drop(state);
-        for (place, reason, attempts) in dead {
-            let letter = match self.event_at(&place) {
-                Ok(event) => DeadLetter::of_event(&settled.exporter, &event, &reason, attempts),
+        for (located, reason, attempts) in dead {
+            let (event, reason) = match self.event_at(&located) {
+                Ok(event) => (event, reason),
                 Err(cause) => {
                     let reason = format!("{reason} (its record could not be read: {cause})").into();
-                    let event = lost_event(&place);
-                    DeadLetter::of_event(&settled.exporter, &event, &reason, attempts)
+                    (Arc::new(lost_event(&located.place)), reason)
                 }
             };
-            let repeat_key = place.cached.as_ref().map_or(0, |event| event.repeat_key);
-            self.bury(&letter, place.lane, repeat_key);
+            let letter = DeadLetter::of_event(&settled.exporter, &event, &reason, attempts);
+            self.bury(&letter, event.lane, event.repeat_key);
         }
         let change = Change::Settle {
             exporter: settled.exporter.to_string(),
@@ -488,7 +490,7 @@ impl Writer {
         for admitted in std::mem::take(&mut self.frame.admitted) {
             let keys = admitted.group.events.iter();
             self.keys
-                .extend(keys.map(|event| (event.received_at, event.repeat_key)));
+                .extend(keys.map(|event| Key::new(event.received_at, event.repeat_key)));
             appends.push((
                 add_now(
                     state,

@@ -1,14 +1,24 @@
 //! What the queue in memory promises beside the [shared promises](crate::queue::tests).
 
 use super::*;
+use crate::deliver::dead_letter::LetterBounds;
 use crate::deliver::source::Fate;
 use crate::event::EventKind;
 use crate::event::signal_set::SignalSet;
+use crate::queue::accounts::DropReason;
 use crate::queue::log;
 use crate::queue::tests::{
     ALL, ENDED_ONLY, Lab, account, dropping, event, options, promises, settle_all, spans,
 };
 use crate::route::Route;
+
+/// Bounds of dead letters that do not grow old.
+fn letters(max_bytes: u64) -> LetterBounds {
+    LetterBounds {
+        max_bytes,
+        max_age: Duration::MAX,
+    }
+}
 
 struct MemoryLab(MemoryQueue);
 
@@ -35,7 +45,7 @@ fn queue_of(capacity_bytes: u64) -> MemoryQueue {
         capacity_bytes,
         ..MemoryQueueSettings::default()
     };
-    MemoryQueue::new(settings, Arc::new(MemoryDeadLetters::new(1 << 20)))
+    MemoryQueue::new(settings, Arc::new(MemoryDeadLetters::new(letters(1 << 20))))
 }
 
 #[tokio::test]
@@ -43,7 +53,7 @@ async fn dead_letters_keep_event_and_reason_and_those_pushed_out_are_counted_as_
     let settings = MemoryQueueSettings::default();
     let queue = MemoryQueue::new(
         settings,
-        Arc::new(MemoryDeadLetters::new(2 * (256 + 100 + 3))),
+        Arc::new(MemoryDeadLetters::new(letters(2 * (256 + 100 + 3)))),
     );
     let cursor = queue.open("a", options()).await.expect("opens");
     queue.append(spans(0..3)).await.expect("fits");
@@ -150,7 +160,7 @@ async fn cursor_that_nobody_uses_is_forgotten_in_time_and_goes_on_if_it_is_back_
         retire_after: Duration::from_secs(60),
         ..MemoryQueueSettings::default()
     };
-    let queue = MemoryQueue::new(settings, Arc::new(MemoryDeadLetters::new(1 << 20)));
+    let queue = MemoryQueue::new(settings, Arc::new(MemoryDeadLetters::new(letters(1 << 20))));
     for exporter in ["gone", "back", "stays"] {
         queue.open(exporter, options()).await.expect("opens");
     }

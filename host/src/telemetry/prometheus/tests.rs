@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::metrics::MetricType;
 use super::*;
+use crate::queue::accounts::{DropReason, Dropped};
 
 fn snapshot() -> Snapshot {
     let counts = Counts {
@@ -30,6 +31,11 @@ fn snapshot() -> Snapshot {
         },
         shape_filtered: vec![("span_type", 1)],
         shaped: vec![("redacted", 1)],
+        output: Some(OutputFigures {
+            bytes: 7,
+            max_bytes: 9,
+            refused: 1,
+        }),
         call_duration: Some(call_duration),
         state: "bad \"state\"\\\n".to_owned(),
     };
@@ -39,6 +45,8 @@ fn snapshot() -> Snapshot {
         dropped_upstream: BTreeMap::from([(Signal::Traces, 3)]),
         ..ReceiverSnapshot::default()
     };
+    let mut dropped = Dropped::default();
+    dropped.add(DropReason::Expired, 3);
     Snapshot {
         version: "0.1.0".to_owned(),
         start_time_seconds: 1_700_000_000.5,
@@ -46,6 +54,15 @@ fn snapshot() -> Snapshot {
         receivers: BTreeMap::from([("platform".to_owned(), receiver)]),
         queue_bytes: 1_000,
         queue_capacity_bytes: 2_000,
+        queue_index_bytes: 10,
+        queue_index_capacity_bytes: 20,
+        dead_letters: LettersReport {
+            exporters: LetterFigures {
+                dropped,
+                ..LetterFigures::default()
+            },
+            ..LettersReport::default()
+        },
         exporters: BTreeMap::from([
             ("langfuse/eu".to_owned(), exporter.clone()),
             ("json".to_owned(), exporter),

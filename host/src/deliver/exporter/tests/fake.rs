@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::deliver::Delivery;
-use crate::deliver::dead_letter::MemoryDeadLetters;
+use crate::deliver::dead_letter::{LetterBounds, MemoryDeadLetters};
 use crate::deliver::shaping::AsSent;
 use crate::event::span_phases::SpanPhases;
 use crate::event::{Event, EventKind};
@@ -355,7 +355,13 @@ impl World {
             ..MemoryQueueSettings::default()
         };
         Self {
-            queue: MemoryQueue::new(settings, Arc::new(MemoryDeadLetters::new(1 << 30))),
+            queue: MemoryQueue::new(
+                settings,
+                Arc::new(MemoryDeadLetters::new(LetterBounds {
+                    max_bytes: 1 << 30,
+                    max_age: Duration::MAX,
+                })),
+            ),
             delivery: Delivery::new(fastrand::Rng::with_seed(42)),
             started: Instant::now(),
         }

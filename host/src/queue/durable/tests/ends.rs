@@ -394,3 +394,51 @@ async fn deliver_all(mut told: Told, disk: &Disk, directory: &Path, now: u64) ->
     queue.shut_down().await;
     told
 }
+
+#[tokio::test]
+async fn full_index_refuses_until_something_is_settled_or_drops_the_oldest_of_who_may() {
+    let few = DurableQueueSettings {
+        // Some 2,000 events.
+        max_index_bytes: 16 << 10,
+        max_disk_bytes: 8 << 20,
+        ..DurableQueueSettings::default()
+    };
+    let directory = TempDir::new().expect("made");
+    let queue = DurableQueue::open(directory.path(), few).expect("opens");
+    let cursor = queue.open("a", options()).await.expect("opens");
+    let mut accepted = 0;
+    let refused = loop {
+        match queue.append(spans(accepted..accepted + 50)).await {
+            Ok(_) => accepted += 50,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, QueueError::IndexFull { .. }), "{refused}");
+    assert!((500..4000).contains(&accepted), "{accepted}");
+    let report = queue.report();
+    assert!(report.index_bytes <= few.max_index_bytes, "{report:?}");
+    let items = cursor.take(Signal::Traces, ALL).await.expect("current");
+    settle_all(&cursor, &items, Fate::Delivered)
+        .await
+        .expect("taken");
+    queue
+        .append(spans(accepted..accepted + 50))
+        .await
+        .expect("there is room again");
+
+    queue.forget("a").await.expect("is known");
+    queue.open("b", dropping()).await.expect("opens");
+    for start in (10_000..20_000).step_by(50) {
+        queue
+            .append(spans(start..start + 50))
+            .await
+            .expect("the oldest make room");
+    }
+    let report = queue.report();
+    assert!(report.index_bytes <= 2 * few.max_index_bytes, "{report:?}");
+    let account = account(&queue, "b", Signal::Traces);
+    assert!(
+        account.is_conserved() && account.dropped.by(DropReason::QueueFull) > 8_000,
+        "{account:?}"
+    );
+}

@@ -19,7 +19,7 @@ pub(super) fn taken_ranges(
 pub(super) fn settle_now(
     state: &mut State,
     settled: &Settled,
-    garbage: &mut Vec<Place>,
+    garbage: &mut Freed<Place>,
 ) -> Result<(), CursorError> {
     let ranges = taken_ranges(state, settled)?;
     let (cursor, log) = state.core.current(&settled.exporter, settled.generation)?;
@@ -38,17 +38,22 @@ pub(super) fn add_now(
         accepted: group.events.len() as u64,
         repeated: group.repeated.iter().map(|(_, events)| events).sum(),
     };
-    let mut fresh = Vec::with_capacity(places.len());
+    let mut fresh: Vec<(Signal, u64, Vec<Arc<Event>>)> = Vec::new();
     let mut places = places.into_iter();
     state.core.add(group, |event, sequence| {
-        fresh.push((event.signal(), sequence, event.size_bytes() as u64));
         let mut place = places.next().unwrap_or_else(|| unwritten(&event));
         place.offset = place.offset.saturating_add(base);
+        // The sequence numbers of a group's events follow each other in each signal.
+        match fresh
+            .iter_mut()
+            .find(|(signal, ..)| *signal == event.signal())
+        {
+            Some((.., events)) => events.push(event),
+            None => fresh.push((event.signal(), sequence, vec![event])),
+        }
         place
     });
-    for (signal, sequence, size) in fresh {
-        state.cached(signal, sequence, size, cache_bytes);
-    }
+    state.tail.keep(fresh, cache_bytes);
     appended
 }
 
@@ -62,7 +67,6 @@ pub(super) fn unwritten(event: &Arc<Event>) -> Place {
         length: 0,
         size: u32::try_from(event.size_bytes()).unwrap_or(u32::MAX),
         kind: event.kind,
-        cached: Some(Arc::clone(event)),
     }
 }
 

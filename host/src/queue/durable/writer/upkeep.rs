@@ -121,19 +121,15 @@ impl Writer {
 
     /// Lets go of dead letters beyond the bounds.
     pub(super) fn trim_letters(&mut self, now: u64) {
-        let settings = &self.inner.settings;
-        let age = u64::try_from(settings.dead_letter_age.as_nanos()).unwrap_or(u64::MAX);
-        let bound = settings.dead_letter_bytes;
-        let surplus = self
-            .inner
-            .lock()
-            .letters
-            .surplus(bound, now.saturating_sub(age));
-        if !surplus.is_empty() {
-            let change = self
-                .letters_gone(&surplus, Some(DropReason::DeadLettersFull))
-                .1;
-            self.carry.push(change);
+        let bounds = self.inner.settings.letter_bounds();
+        let surplus = self.inner.lock().letters.surplus(&bounds, now);
+        for reason in [DropReason::DeadLettersFull, DropReason::Expired] {
+            let of_reason = surplus.iter().filter(|(_, why)| *why == reason);
+            let ids: Vec<u64> = of_reason.map(|(id, _)| *id).collect();
+            if !ids.is_empty() {
+                let change = self.letters_gone(&ids, Some(reason)).1;
+                self.carry.push(change);
+            }
         }
     }
 
@@ -150,6 +146,9 @@ impl Writer {
             let Some(letter) = state.letters.remove(*id) else {
                 continue;
             };
+            if let Some(reason) = reason {
+                state.letters.count_dropped(&letter.info.origin, reason);
+            }
             if let (crate::deliver::dead_letter::Origin::Exporter(exporter), Some(kind)) =
                 (&letter.info.origin, letter.info.kind)
                 && let Some(entry) = state.core.cursors.get_mut(exporter)
