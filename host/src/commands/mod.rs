@@ -30,7 +30,8 @@ use crate::config::select::LoadedComponents;
 use crate::config::{self, Environment, Loaded};
 use crate::conformance::scorecard::Scorecard;
 use crate::conformance::{Options, TestError};
-use crate::print::{Look, Tone, line};
+use crate::print::{Lines, Look, Tone, line};
+use crate::telemetry::lines::ERROR_MARK;
 
 /// How the process ends. The only place that knows the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,10 +149,17 @@ impl Context<'_> {
     }
 }
 
-/// Writes an error for people.
+/// Writes an error for people. Lines after the first are set in, so that no part of a message looks like another one.
 pub fn complain(err: &mut dyn Write, look: Look, message: &str) {
+    let mut text = Lines::default();
+    let mut lines = message.trim_end().split('\n');
+    let mark = look.paint(Tone::Bad, ERROR_MARK.trim_end());
+    text.line(format_args!("{mark} {}", lines.next().unwrap_or_default()));
+    for line in lines {
+        text.line(format_args!("  {line}"));
+    }
     // Nobody is left to tell.
-    let _ = writeln!(err, "{} {message}", look.paint(Tone::Bad, "error:"));
+    let _ = err.write_all(text.into_text().as_bytes());
 }
 
 /// The message of an error and of all its causes: `cannot read x: no such file`.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::control::Control;
 use super::standing::Standing;
 use super::{Context, Exit, causes, list_components, plugin, read_config};
-use crate::cli::{Output, RunArgs};
+use crate::cli::{LogFormat, Output, RunArgs};
 use crate::config::lock::Lock;
 use crate::config::select::{LoadedComponents, Plan, Planned, Reason, Request};
 use crate::config::{Config, Endpoint, Environment, ExporterId, Listen, Problem};
@@ -122,7 +122,8 @@ impl Prepared {
             let idle: Vec<String> = plan
                 .idle
                 .iter()
-                .map(|idle| format!("\n  {}: {}", idle.file.display(), idle.state))
+                .map(|idle| format!("{}: {}", idle.file.display(), idle.state))
+                .map(|idle| format!("\n  {}", print::visible(&idle)))
                 .collect();
             let message = format!(
                 "no exporter to run: name one with --plugin X.wasm or under `exporters:` in a config{}",
@@ -185,8 +186,12 @@ fn complain_of(args: &RunArgs, problems: &[Problem], ctx: &mut Context<'_>) {
         .display()
         .to_string();
     let text = print::problems::human(&file, problems, ctx.err_look);
-    // Nobody is left to tell.
-    let _ = ctx.err.write_all(text.as_bytes());
+    if args.log_format == LogFormat::Json {
+        text.lines().for_each(|line| ctx.warn(line));
+    } else {
+        // Nobody is left to tell.
+        let _ = ctx.err.write_all(text.as_bytes());
+    }
     if args.output.format == Output::Json {
         ctx.print(&print::problems::json(&file, problems));
     }

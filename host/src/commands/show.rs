@@ -1,5 +1,6 @@
 //! `mastra-host show traces|trace|logs|metrics|scores|feedback`: what the local store holds, also while the host runs.
 
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -20,17 +21,17 @@ pub fn run(command: &ShowCommand, ctx: &mut Context<'_>) -> Exit {
     match command {
         ShowCommand::Traces(args) => list(args, ctx, traces),
         ShowCommand::Trace(args) => trace(args, ctx),
-        ShowCommand::Logs(args) => list(args, ctx, |reader, args, ctx| {
-            records(Signal::Logs, reader, args, ctx)
+        ShowCommand::Logs(args) => list(args, ctx, |rows, args, ctx| {
+            records(Signal::Logs, rows, args, ctx)
         }),
-        ShowCommand::Metrics(args) => list(args, ctx, |reader, args, ctx| {
-            records(Signal::Metrics, reader, args, ctx)
+        ShowCommand::Metrics(args) => list(args, ctx, |rows, args, ctx| {
+            records(Signal::Metrics, rows, args, ctx)
         }),
-        ShowCommand::Scores(args) => list(args, ctx, |reader, args, ctx| {
-            records(Signal::Scores, reader, args, ctx)
+        ShowCommand::Scores(args) => list(args, ctx, |rows, args, ctx| {
+            records(Signal::Scores, rows, args, ctx)
         }),
-        ShowCommand::Feedback(args) => list(args, ctx, |reader, args, ctx| {
-            records(Signal::Feedback, reader, args, ctx)
+        ShowCommand::Feedback(args) => list(args, ctx, |rows, args, ctx| {
+            records(Signal::Feedback, rows, args, ctx)
         }),
     }
 }
@@ -38,16 +39,18 @@ pub fn run(command: &ShowCommand, ctx: &mut Context<'_>) -> Exit {
 fn list(
     args: &ShowArgs,
     ctx: &mut Context<'_>,
-    show: impl FnOnce(&Reader, &ShowArgs, &Context<'_>) -> Result<String, StoreError>,
+    show: impl FnOnce(&Rows, &ShowArgs, &Context<'_>) -> Result<String, StoreError>,
 ) -> Exit {
     let output = args.output.format;
     let reader = match open(&args.data_dir.data_dir, &args.exporter, output, ctx) {
         Ok(reader) => reader,
         Err(exit) => return exit,
     };
-    match show(&reader, args, ctx) {
+    let rows = Rows::of(reader);
+    match show(&rows, args, ctx) {
         Ok(text) => {
             ctx.print(&text);
+            rows.tell_unreadable(ctx);
             Exit::Fine
         }
         Err(error) => ctx.fail(output, Exit::Failed, &causes(&error)),
@@ -86,16 +89,79 @@ fn open(
     Ok(reader)
 }
 
-fn traces(reader: &Reader, args: &ShowArgs, ctx: &Context<'_>) -> Result<String, StoreError> {
+/// What is stored, and how much of it is not what this host writes.
+struct Rows {
+    reader: Reader,
+    unreadable: Cell<u64>,
+    reason: RefCell<Option<String>>,
+}
+
+impl Rows {
+    const fn of(reader: Reader) -> Self {
+        Self {
+            reader,
+            unreadable: Cell::new(0),
+            reason: RefCell::new(None),
+        }
+    }
+
+    fn skip(&self, reason: impl FnOnce() -> String) {
+        self.unreadable.set(self.unreadable.get().saturating_add(1));
+        self.reason.borrow_mut().get_or_insert_with(reason);
+    }
+
+    /// The store takes any JSON: an exporter of somebody else may have put something else there.
+    fn parsed(&self, contents: &[String]) -> Vec<Event> {
+        let events = contents.iter().filter_map(|content| {
+            match read_event(&Bytes::copy_from_slice(content.as_bytes())) {
+                Ok(event) => Some(event),
+                Err(error) => {
+                    self.skip(|| error.to_string());
+                    None
+                }
+            }
+        });
+        events.collect()
+    }
+
+    fn records<'a, T>(
+        &self,
+        events: &'a [Event],
+        wanted: impl Fn(Record<'a>) -> Option<T>,
+    ) -> Vec<T> {
+        let records = events.iter().filter_map(|event| {
+            decode::record(event)
+                .inspect_err(|error| self.skip(|| error.to_string()))
+                .ok()
+        });
+        records.filter_map(wanted).collect()
+    }
+
+    fn tell_unreadable(&self, ctx: &mut Context<'_>) {
+        let reason = self.reason.take().unwrap_or_default();
+        match self.unreadable.get() {
+            0 => {}
+            rows => ctx.warn(&format!(
+                "{} of the store cannot be read as an event of this host, and is not shown (the first: {reason})",
+                print::count(rows, "row")
+            )),
+        }
+    }
+}
+
+fn traces(rows: &Rows, args: &ShowArgs, ctx: &Context<'_>) -> Result<String, StoreError> {
     let ids = match &args.trace {
         Some(id) => vec![id.clone()],
-        None => reader.newest_traces(&args.exporter, args.limit)?,
+        None => rows.reader.newest_traces(&args.exporter, args.limit)?,
     };
     let mut spans = Vec::with_capacity(ids.len());
     for id in &ids {
-        spans.push(events(reader, Signal::Traces, &args.exporter, id)?);
+        spans.push(events(rows, Signal::Traces, &args.exporter, id)?);
     }
-    let decoded: Vec<Vec<Span<'_>>> = spans.iter().map(|events| of(events, span)).collect();
+    let decoded: Vec<Vec<Span<'_>>> = spans
+        .iter()
+        .map(|events| rows.records(events, span))
+        .collect();
     Ok(match args.output.format {
         Output::Human => print::traces::list(&decoded, ctx.look),
         Output::Json => print::traces::list_json(&decoded),
@@ -108,16 +174,19 @@ fn trace(args: &ShowTraceArgs, ctx: &mut Context<'_>) -> Exit {
         Ok(reader) => reader,
         Err(exit) => return exit,
     };
-    let shown = reader
+    let rows = Rows::of(reader);
+    let shown = rows
+        .reader
         .traces_like(&args.exporter, &args.id)
         .and_then(|ids| match ids.as_slice() {
-            [id] => one_trace(&reader, args, id, ctx).map(Ok),
+            [id] => one_trace(&rows, args, id, ctx).map(Ok),
             [] => Ok(Err("there is no trace")),
             _ => Ok(Err("there is more than one trace")),
         });
     match shown {
         Ok(Ok(text)) => {
             ctx.print(&text);
+            rows.tell_unreadable(ctx);
             Exit::Fine
         }
         Ok(Err(found)) => {
@@ -132,12 +201,12 @@ fn trace(args: &ShowTraceArgs, ctx: &mut Context<'_>) -> Exit {
 }
 
 fn one_trace(
-    reader: &Reader,
+    rows: &Rows,
     args: &ShowTraceArgs,
     id: &str,
     ctx: &Context<'_>,
 ) -> Result<String, StoreError> {
-    let read = |signal| events(reader, signal, &args.exporter, id);
+    let read = |signal| events(rows, signal, &args.exporter, id);
     let (spans, logs) = (read(Signal::Traces)?, read(Signal::Logs)?);
     let (scores, feedback) = (read(Signal::Scores)?, read(Signal::Feedback)?);
     if args.output.format == Output::Json {
@@ -145,13 +214,16 @@ fn one_trace(
         return Ok(print::stored::lines(all.iter().flatten()));
     }
     let look = ctx.look;
-    let mut text = print::traces::tree(id, &of(&spans, span), look);
+    let mut text = print::traces::tree(id, &rows.records(&spans, span), look);
     for (title, table) in [
-        ("Logs", print::stored::logs(&of(&logs, log), look)),
-        ("Scores", print::stored::scores(&of(&scores, score), look)),
+        ("Logs", print::stored::logs(&rows.records(&logs, log), look)),
+        (
+            "Scores",
+            print::stored::scores(&rows.records(&scores, score), look),
+        ),
         (
             "Feedback",
-            print::stored::feedback(&of(&feedback, item), look),
+            print::stored::feedback(&rows.records(&feedback, item), look),
         ),
     ] {
         if let Some(table) = table {
@@ -163,7 +235,7 @@ fn one_trace(
 
 fn records(
     signal: Signal,
-    reader: &Reader,
+    rows: &Rows,
     args: &ShowArgs,
     ctx: &Context<'_>,
 ) -> Result<String, StoreError> {
@@ -172,23 +244,23 @@ fn records(
         trace_id: args.trace.as_deref(),
         limit: args.limit,
     };
-    let events = parsed(&reader.newest(signal, filter)?);
+    let events = rows.parsed(&rows.reader.newest(signal, filter)?);
     if args.output.format == Output::Json {
         return Ok(print::stored::lines(&events));
     }
     let look = ctx.look;
     let table = match signal {
         Signal::Traces => None,
-        Signal::Logs => print::stored::logs(&of(&events, log), look),
-        Signal::Metrics => print::stored::metrics(&of(&events, metric), look),
-        Signal::Scores => print::stored::scores(&of(&events, score), look),
-        Signal::Feedback => print::stored::feedback(&of(&events, item), look),
+        Signal::Logs => print::stored::logs(&rows.records(&events, log), look),
+        Signal::Metrics => print::stored::metrics(&rows.records(&events, metric), look),
+        Signal::Scores => print::stored::scores(&rows.records(&events, score), look),
+        Signal::Feedback => print::stored::feedback(&rows.records(&events, item), look),
     };
     Ok(table.unwrap_or_else(|| format!("No {signal} are stored.\n")))
 }
 
 fn events(
-    reader: &Reader,
+    rows: &Rows,
     signal: Signal,
     exporter: &str,
     trace_id: &str,
@@ -198,20 +270,7 @@ fn events(
         trace_id: Some(trace_id),
         limit: MOST_OF_A_TRACE,
     };
-    Ok(parsed(&reader.newest(signal, filter)?))
-}
-
-/// What an exporter stored that is no event is not shown: the store takes any JSON.
-fn parsed(contents: &[String]) -> Vec<Event> {
-    let events = contents
-        .iter()
-        .map(|content| read_event(&Bytes::copy_from_slice(content.as_bytes())));
-    events.filter_map(Result::ok).collect()
-}
-
-fn of<'a, T>(events: &'a [Event], wanted: impl Fn(Record<'a>) -> Option<T>) -> Vec<T> {
-    let records = events.iter().filter_map(|event| decode::record(event).ok());
-    records.filter_map(wanted).collect()
+    Ok(rows.parsed(&rows.reader.newest(signal, filter)?))
 }
 
 fn span(record: Record<'_>) -> Option<Span<'_>> {

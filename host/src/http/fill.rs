@@ -129,10 +129,7 @@ impl Filler {
 
 /// Everything but RFC 3986's unreserved characters is encoded.
 pub(super) fn percent_encoded(text: &str) -> String {
-    percent_encoded_with(text, b"0123456789ABCDEF")
-}
-
-pub(super) fn percent_encoded_with(text: &str, digits: &[u8; 16]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -141,7 +138,7 @@ pub(super) fn percent_encoded_with(text: &str, digits: &[u8; 16]) -> String {
             encoded.push('%');
             for nibble in [byte >> 4, byte & 15] {
                 encoded.push(
-                    digits
+                    DIGITS
                         .get(usize::from(nibble))
                         .map_or('0', |digit| char::from(*digit)),
                 );

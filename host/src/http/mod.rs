@@ -23,6 +23,7 @@ mod outgoing;
 mod policy;
 mod redirect;
 mod scrub;
+mod spelling;
 mod tls;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::{MAX_TEXT_CHARS, bounded};
 use crate::config::units::show_size;
 
 /// The lines of all that compile. Clones share the terminal.
@@ -31,7 +32,7 @@ impl Compilations {
         Line {
             lines: self.lines.clone(),
             bar,
-            file: file.display().to_string(),
+            file: bounded(&file.display().to_string(), MAX_TEXT_CHARS).into_owned(),
         }
     }
 }

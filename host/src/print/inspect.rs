@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Look, Tone, line, thousands};
+use super::{Lines, Look, Tone, line, thousands, visible};
 use crate::config::component::{ComponentFacts, Grouping};
 use crate::config::settings::schema;
 use crate::config::units::{show_duration, show_size};
@@ -44,22 +44,24 @@ pub fn json(component: &ComponentFacts) -> String {
 /// A heading, a list of facts, and a list of settings.
 #[must_use]
 pub fn human(component: &ComponentFacts, look: Look) -> String {
-    let mut text = format!(
-        "{} {}\n\n",
+    let mut text = Lines::default();
+    text.line(format_args!(
+        "{} {}",
         look.paint(Tone::Strong, &component.name),
-        component.version
-    );
+        look.paint(Tone::Plain, &component.version)
+    ));
+    text.line(format_args!(""));
     for (label, values) in facts(component, look) {
         let mut shown_label = label;
         for value in values {
             let label = look.paint(Tone::Dim, &format!("{shown_label:<11}"));
-            let _ = writeln!(text, "  {label}{value}");
+            text.line(format_args!("  {label}{value}"));
             shown_label = "";
         }
     }
-    text.push('\n');
-    text.push_str(&settings(component, look));
-    text
+    text.line(format_args!(""));
+    text.append(&settings(component, look));
+    text.into_text()
 }
 
 /// Labels with one line or more each.
@@ -184,10 +186,12 @@ fn settings(component: &ComponentFacts, look: Look) -> String {
     }
     let name_width = properties
         .iter()
-        .map(|(name, _)| name.len())
+        .map(|(name, _)| visible(name).chars().count())
         .max()
-        .unwrap_or_default();
-    let mut text = look.paint(Tone::Strong, "Settings") + "\n";
+        .unwrap_or_default()
+        .min(MAX_NAME_WIDTH);
+    let mut text = Lines::default();
+    text.line(format_args!("{}", look.paint(Tone::Strong, "Settings")));
     for (name, property) in properties {
         let default = match property.get("default") {
             Some(Value::String(text)) => format!(", default {text}"),
@@ -197,27 +201,27 @@ fn settings(component: &ComponentFacts, look: Look) -> String {
             }
             None => String::new(),
         };
+        let name = visible(name);
         let padded = look.paint(Tone::Strong, &format!("{name:<name_width$}"));
-        let _ = write!(text, "  {padded}  {}{default}", type_words(property));
+        let type_words = type_words(property);
         let environment = schema::environment_names(property).join(", ");
-        if !environment.is_empty() {
-            let _ = write!(text, " ← {environment}");
-        }
-        text.push('\n');
+        let arrow = if environment.is_empty() { "" } else { " ← " };
+        text.line(format_args!(
+            "  {padded}  {type_words}{default}{arrow}{environment}"
+        ));
         let meaning = property
             .get("description")
             .or_else(|| property.get("title"));
         if let Some(meaning) = meaning.and_then(Value::as_str) {
-            let _ = writeln!(
-                text,
-                "  {:name_width$}  {}",
-                "",
-                look.paint(Tone::Dim, meaning)
-            );
+            let meaning = look.paint(Tone::Dim, meaning);
+            text.line(format_args!("  {:name_width$}  {meaning}", ""));
         }
     }
-    text
+    text.into_text()
 }
+
+/// Longer names are not waited for: what stands behind them moves to the right.
+const MAX_NAME_WIDTH: usize = 40;
 
 /// `text, secret`, `URL`, `one of a, b`.
 fn type_words(property: &Value) -> String {

@@ -1,10 +1,8 @@
 //! Dead letters.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
-use super::{Look, Tone, cell, count, finish, line, table};
+use super::{Lines, Look, Tone, cell, count, finish, line, table, visible_lines};
 use crate::deliver::dead_letter::{DeadLetter, Origin};
 use crate::event::EventKind;
 use crate::queue::durable::LetterInfo;
@@ -79,7 +77,7 @@ pub fn value(id: u64, letter: &DeadLetter) -> Value {
 /// One letter for people.
 #[must_use]
 pub fn one(id: u64, letter: &DeadLetter, look: Look) -> String {
-    let mut text = String::new();
+    let mut text = Lines::default();
     let facts = [
         ("letter", id.to_string()),
         (origin_key(&letter.origin), name(&letter.origin).to_owned()),
@@ -90,18 +88,19 @@ pub fn one(id: u64, letter: &DeadLetter, look: Look) -> String {
         ("reason", letter.reason.to_string()),
     ];
     for (label, fact) in facts {
-        let _ = writeln!(
-            text,
-            "{} {fact}",
-            look.paint(Tone::Dim, &format!("{label:>9}"))
-        );
+        let label = look.paint(Tone::Dim, &format!("{label:>9}"));
+        text.line(format_args!("{label} {fact}"));
     }
     let payload = serde_json::from_slice::<Value>(&letter.payload)
         .ok()
         .and_then(|value| serde_json::to_string_pretty(&value).ok())
         .unwrap_or_else(|| String::from_utf8_lossy(&letter.payload).into_owned());
-    let _ = writeln!(text, "\n{payload}");
-    text
+    // All of it, and last: whatever lines it forges stand below a line that says where it begins.
+    text.line(format_args!(""));
+    for line in visible_lines(&payload).lines() {
+        text.append(&format!("  {line}\n"));
+    }
+    text.into_text()
 }
 
 /// ISO 8601 in UTC, whole seconds.

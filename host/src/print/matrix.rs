@@ -1,12 +1,11 @@
 //! Which component supports which signal: a table, JSON, or Markdown for documents.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use comfy_table::CellAlignment;
 use serde_json::json;
 
-use super::{Look, Tone, cell, finish, line, table};
+use super::{Lines, Look, MAX_TEXT_CHARS, Tone, bounded, cell, finish, line, table};
 use crate::event::Signal;
 
 /// One row.
@@ -31,12 +30,10 @@ pub fn json(rows: &[MatrixRow]) -> String {
 /// A Markdown table with ✅ and –.
 #[must_use]
 pub fn markdown(rows: &[MatrixRow]) -> String {
-    let mut text = format!(
-        "| exporter | {} |\n|---|",
-        Signal::ALL.map(Signal::name).join(" | ")
-    );
-    text.push_str(&":-:|".repeat(Signal::ALL.len()));
-    text.push('\n');
+    let mut text = Lines::default();
+    let signals = Signal::ALL.map(Signal::name).join(" | ");
+    text.line(format_args!("| exporter | {signals} |"));
+    text.line(format_args!("|---|{}", ":-:|".repeat(Signal::ALL.len())));
     for row in rows {
         let marks = Signal::ALL.map(|signal| {
             if row.signals.contains(&signal) {
@@ -45,9 +42,11 @@ pub fn markdown(rows: &[MatrixRow]) -> String {
                 "–"
             }
         });
-        let _ = writeln!(text, "| {} | {} |", row.name, marks.join(" | "));
+        // A bar in a name would begin a column.
+        let name = bounded(&row.name, MAX_TEXT_CHARS).replace('|', "\\|");
+        text.line(format_args!("| {name} | {} |", marks.join(" | ")));
     }
-    text
+    text.into_text()
 }
 
 /// A table.

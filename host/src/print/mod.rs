@@ -17,6 +17,7 @@ pub mod scorecard;
 pub mod stored;
 pub mod traces;
 
+use std::fmt;
 use std::io::IsTerminal;
 
 use comfy_table::{
@@ -25,6 +26,7 @@ use comfy_table::{
 };
 
 use crate::config::Environment;
+pub(crate) use crate::telemetry::visible::{PAINT, bounded, visible, visible_lines};
 
 /// How text may look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +35,53 @@ pub struct Look {
     pub color: bool,
     /// Columns of the terminal; `None`: do not wrap.
     pub width: Option<u16>,
+}
+
+/// Of a name, a reason or another text in one place, as people see it; JSON has all of it.
+const MAX_TEXT_CHARS: usize = 1000;
+
+/// Of one line for people.
+const MAX_LINE_CHARS: usize = 8000;
+
+/// A text for people, put together line by line: whatever a line holds stays in it and is visible.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    text: String,
+}
+
+impl Lines {
+    /// Adds a line; its end is added here.
+    pub(crate) fn line(&mut self, line: fmt::Arguments<'_>) {
+        let line = line.to_string();
+        let mut end = line.len();
+        if let Some((cut, _)) = line.char_indices().nth(MAX_LINE_CHARS) {
+            end = cut;
+        }
+        let (start, rest) = line.split_at(end);
+        let parts: Vec<_> = start.split(PAINT).map(visible).collect();
+        self.text
+            .push_str(&parts.join(PAINT.encode_utf8(&mut [0; 4])));
+        if !rest.is_empty() {
+            let missing = rest.chars().count();
+            self.text
+                .push_str(&format!("… ({missing} more characters)"));
+        }
+        self.text.push('\n');
+    }
+
+    /// Adds lines that are put together already.
+    pub(crate) fn append(&mut self, lines: &str) {
+        self.text.push_str(lines);
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// All of it.
+    pub(crate) fn into_text(self) -> String {
+        self.text
+    }
 }
 
 /// What a text means, and so its colour.
@@ -71,19 +120,21 @@ impl Look {
         }
     }
 
+    /// The text on one line, visible and with an end, in its colour.
     pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
         let code = match tone {
-            Tone::Plain => return text.to_owned(),
+            Tone::Plain => return bounded(text, MAX_TEXT_CHARS).into_owned(),
             Tone::Strong => "1",
             Tone::Dim => "2",
             Tone::Good => "32",
             Tone::Warning => "33",
             Tone::Bad => "31",
         };
+        let text = bounded(text, MAX_TEXT_CHARS);
         if self.color {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+            format!("{PAINT}[{code}m{text}{PAINT}[0m")
         } else {
-            text.to_owned()
+            text.into_owned()
         }
     }
 }
@@ -120,7 +171,7 @@ pub(crate) fn table(look: Look, header: &[&str]) -> Table {
     table.set_header(
         header
             .iter()
-            .map(|title| cell(look, Tone::Strong, title))
+            .map(|title| painted(look, Tone::Strong, Cell::new(title)))
             .collect::<Vec<_>>(),
     );
     let last = header.len().saturating_sub(1);
@@ -132,13 +183,20 @@ pub(crate) fn table(look: Look, header: &[&str]) -> Table {
 
 /// The table's text with a line feed at its end.
 pub(crate) fn finish(table: &Table) -> String {
-    let mut text = table.trim_fmt();
+    // Cells hold no escape: what there is are the table's own colours.
+    let mut text = table
+        .trim_fmt()
+        .replace('\u{1b}', PAINT.encode_utf8(&mut [0; 4]));
     text.push('\n');
     text
 }
 
+/// A cell of one line, visible and with an end.
 pub(crate) fn cell(look: Look, tone: Tone, text: &str) -> Cell {
-    let cell = Cell::new(text);
+    painted(look, tone, Cell::new(bounded(text, MAX_TEXT_CHARS)))
+}
+
+fn painted(look: Look, tone: Tone, cell: Cell) -> Cell {
     if !look.color {
         return cell;
     }
@@ -177,9 +235,9 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", thousands(number))
 }
 
-/// A JSON value as one line.
+/// A JSON value as one line, in which no character is left that a terminal obeys.
 pub(crate) fn line(value: &serde_json::Value) -> String {
-    format!("{value}\n")
+    format!("{}\n", visible(&value.to_string()))
 }
 
 #[cfg(test)]
@@ -198,6 +256,40 @@ mod tests {
         }
         assert_eq!(count(1, "event"), "1 event");
         assert_eq!(count(2_000, "event"), "2,000 events");
+    }
+
+    #[test]
+    fn what_a_line_holds_stays_in_it() {
+        let look = Look {
+            color: true,
+            width: None,
+        };
+        let mut lines = Lines::default();
+        lines.line(format_args!(
+            "{} {}",
+            look.paint(Tone::Good, "a\nb"),
+            "c\nd\u{1b}[2J"
+        ));
+        lines.line(format_args!("{}", "x".repeat(MAX_LINE_CHARS + 5)));
+        let text = lines.into_text();
+        let (first, second) = text.split_once('\n').unwrap();
+        assert_eq!(first, format!("{PAINT}[32ma\\nb{PAINT}[0m c\\nd\\u001b[2J"));
+        assert!(second.ends_with("x… (5 more characters)\n"), "{second}");
+    }
+
+    #[test]
+    fn a_cell_is_one_line_with_an_end() {
+        let look = Look {
+            color: true,
+            width: None,
+        };
+        let mut table = table(look, &["a"]);
+        table.add_row(vec![cell(look, Tone::Bad, "x\ny\u{1b}[2J")]);
+        table.add_row(vec![cell(look, Tone::Plain, &"z".repeat(5000))]);
+        let text = finish(&table);
+        assert!(text.contains("x\\ny\\u001b[2J"), "{text}");
+        assert!(text.contains("z… (4000 more characters)"), "{text}");
+        assert!(!text.contains('\u{1b}') && text.contains(PAINT), "{text}");
     }
 
     #[test]

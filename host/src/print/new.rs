@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Look, Tone, line};
+use super::{Lines, Look, Tone, line};
 use crate::scaffold::Project;
 
 /// For people.
@@ -25,13 +25,15 @@ pub fn human(project: &Project, look: Look) -> String {
         .map(|(step, _)| step.len())
         .max()
         .unwrap_or_default();
-    let mut text = format!("{wrote} ({}; {})\n\n", project.language, signals.join(", "));
+    let mut text = Lines::default();
+    let signals = signals.join(", ");
+    text.line(format_args!("{wrote} ({}; {signals})", project.language));
+    text.line(format_args!(""));
     for (step, meaning) in steps {
         let line = format!("  {step:width$}  {meaning}");
-        text.push_str(line.trim_end());
-        text.push('\n');
+        text.line(format_args!("{}", line.trim_end()));
     }
-    text
+    text.into_text()
 }
 
 /// For programs.

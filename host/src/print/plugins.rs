@@ -1,11 +1,10 @@
 //! Components with their state and grants, and what an approval granted.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Look, Tone, cell, finish, line, table};
+use super::{Lines, Look, Tone, cell, finish, line, table};
 use crate::config::lock::Grants;
 use crate::event::Signal;
 
@@ -69,7 +68,7 @@ pub fn human(rows: &[PluginRow], look: Look) -> String {
         return "No components.\n".to_owned();
     }
     let mut table = table(look, &["component", "version", "signals", "runs"]);
-    let mut details = String::new();
+    let mut details = Lines::default();
     for row in rows {
         let (tone, runs) = match row.state {
             PluginState::Active { .. } => (Tone::Good, "✔"),
@@ -95,24 +94,29 @@ pub fn human(rows: &[PluginRow], look: Look) -> String {
             tone,
             &row.state.words(facts.map(|facts| facts.name.as_str())),
         );
-        let _ = writeln!(details, "\n{} {state}", look.paint(Tone::Strong, name));
+        details.line(format_args!(""));
+        details.line(format_args!("{} {state}", look.paint(Tone::Strong, name)));
         for grant in facts.iter().flat_map(|facts| grant_lines(&facts.grants)) {
-            let _ = writeln!(details, "  {}", look.paint(Tone::Dim, &grant));
+            details.line(format_args!("  {}", look.paint(Tone::Dim, &grant)));
         }
     }
-    finish(&table) + &details
+    finish(&table) + &details.into_text()
 }
 
 /// The same of a host that runs, with what of the files it has not put into effect.
 #[must_use]
 pub fn human_of_host(rows: &[PluginRow], troubles: &[String], look: Look) -> String {
-    let mut text =
-        "A host runs with this data directory. What it does now:\n".to_owned() + &human(rows, look);
+    let mut text = Lines::default();
+    text.line(format_args!(
+        "A host runs with this data directory. What it does now:"
+    ));
+    text.append(&human(rows, look));
     for trouble in troubles {
         let trouble = look.paint(Tone::Warning, &format!("not in effect: {trouble}"));
-        let _ = writeln!(text, "\n{trouble}");
+        text.line(format_args!(""));
+        text.line(format_args!("{trouble}"));
     }
-    text
+    text.into_text()
 }
 
 /// `{"plugins":[{"file","name","version","digest","signals","state","active","exporters","grants"}]}`
@@ -155,11 +159,16 @@ fn plugins(rows: &[PluginRow]) -> serde_json::Value {
 /// What was granted to one component, printed once by `approve` and by `run`.
 #[must_use]
 pub fn granted(name: &str, version: &str, grants: &Grants, look: Look) -> String {
-    let mut text = format!("{} {version} may use\n", look.paint(Tone::Strong, name));
+    let mut text = Lines::default();
+    let name = look.paint(Tone::Strong, name);
+    text.line(format_args!(
+        "{name} {} may use",
+        look.paint(Tone::Plain, version)
+    ));
     for grant in grant_lines(grants) {
-        let _ = writeln!(text, "  {grant}");
+        text.line(format_args!("  {grant}"));
     }
-    text
+    text.into_text()
 }
 
 /// Hosts, then interfaces by their short names, then variables.

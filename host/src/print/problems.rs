@@ -4,32 +4,33 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{Look, Tone, count, line};
+use super::{Lines, Look, MAX_TEXT_CHARS, Tone, bounded, count, line};
 use crate::config::Problem;
 
 /// All problems, then how many. `file` is what the user typed; problems that are not of a file stand without it.
 #[must_use]
 pub fn human(file: &str, problems: &[Problem], look: Look) -> String {
-    let mut text = String::new();
+    let mut text = Lines::default();
     for problem in problems {
+        let mut line = String::new();
         if problem.at.line > 0 {
             let place = format!("{file}:{}:{}:", problem.at.line, problem.at.column);
-            let _ = write!(text, "{} ", look.paint(Tone::Dim, &place));
+            let _ = write!(line, "{} ", look.paint(Tone::Dim, &place));
         } else if !file.is_empty() {
-            let _ = write!(text, "{} ", look.paint(Tone::Dim, &format!("{file}:")));
+            let _ = write!(line, "{} ", look.paint(Tone::Dim, &format!("{file}:")));
         }
         if !problem.path.is_empty() {
-            let _ = write!(text, "{}: ", look.paint(Tone::Strong, &problem.path));
+            let _ = write!(line, "{}: ", look.paint(Tone::Strong, &problem.path));
         }
-        text.push_str(&problem.message);
+        line.push_str(&bounded(&problem.message, MAX_TEXT_CHARS));
         if let Some(fix) = &problem.fix {
-            let _ = write!(text, "; {}", look.paint(Tone::Good, fix));
+            let _ = write!(line, "; {}", look.paint(Tone::Good, fix));
         }
-        text.push('\n');
+        text.line(format_args!("{line}"));
     }
     let total = count(u64::try_from(problems.len()).unwrap_or(u64::MAX), "problem");
-    let _ = writeln!(text, "{}", look.paint(Tone::Bad, &total));
-    text
+    text.line(format_args!("{}", look.paint(Tone::Bad, &total)));
+    text.into_text()
 }
 
 /// `{"file","valid","problems":[{"line","column","path","message","fix"}]}`

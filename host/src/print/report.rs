@@ -1,13 +1,12 @@
 //! The end of `run --input`: a table of what became of every event, and the one JSON line that scripts read.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, ColumnConstraint};
 use serde_json::{Map, Value, json};
 
-use super::{Look, Tone, cell, count, finish, line, number_cell, table, thousands};
+use super::{Lines, Look, Tone, cell, count, finish, line, number_cell, table, thousands};
 use crate::config::units::show_duration;
 use crate::event::Signal;
 
@@ -179,22 +178,21 @@ pub fn human(report: &RunReport, look: Look) -> String {
 
 /// What was read, and whether all of it arrived.
 fn summary(report: &RunReport, look: Look) -> String {
-    let mut text = format!("{} read", count(report.input.accepted, "event"));
+    let mut read = vec![format!("{} read", count(report.input.accepted, "event"))];
     if report.input.repeated > 0 {
-        let _ = write!(text, ", {}", count(report.input.repeated, "repeat"));
+        read.push(count(report.input.repeated, "repeat"));
     }
     if report.input.refused > 0 {
-        let _ = write!(text, ", {} refused", thousands(report.input.refused));
+        read.push(format!("{} refused", thousands(report.input.refused)));
     }
-    let _ = writeln!(text, " in {}.", show_elapsed(report.elapsed));
+    let mut text = Lines::default();
+    let elapsed = show_elapsed(report.elapsed);
+    text.line(format_args!("{} in {elapsed}.", read.join(", ")));
     let total = report.total();
     if report.is_complete() {
-        let _ = writeln!(
-            text,
-            "{}",
-            look.paint(Tone::Good, "✔ Nothing was left behind.")
-        );
-        return text;
+        let fine = look.paint(Tone::Good, "✔ Nothing was left behind.");
+        text.line(format_args!("{fine}"));
+        return text.into_text();
     }
     let mut losses = Vec::new();
     if report.input.refused > 0 {
@@ -209,15 +207,9 @@ fn summary(report: &RunReport, look: Look) -> String {
     if total.queued > 0 {
         losses.push(format!("{} still queued", thousands(total.queued)));
     }
-    let _ = writeln!(
-        text,
-        "{}",
-        look.paint(
-            Tone::Bad,
-            &format!("✘ Not delivered: {}.", losses.join(", "))
-        )
-    );
-    text
+    let lost = format!("✘ Not delivered: {}.", losses.join(", "));
+    text.line(format_args!("{}", look.paint(Tone::Bad, &lost)));
+    text.into_text()
 }
 
 /// `820 ms`, `2.3 s`, `5m12s`.
@@ -300,7 +292,7 @@ mod tests {
 
     #[test]
     fn colours_are_used_only_when_allowed() {
-        assert!(!human(&report(), Look::default()).contains('\u{1b}'));
+        assert!(!human(&report(), Look::default()).contains(crate::telemetry::visible::PAINT));
         assert!(
             human(
                 &report(),
@@ -309,7 +301,7 @@ mod tests {
                     width: Some(100)
                 }
             )
-            .contains("\u{1b}[")
+            .contains(crate::telemetry::visible::PAINT)
         );
     }
 

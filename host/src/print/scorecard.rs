@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Look, Tone, count, line};
+use super::{Lines, Look, Tone, count, line};
 use crate::config::component::ComponentFacts;
 use crate::config::units::show_size;
 use crate::conformance::scorecard::{Check, Group, Scorecard, Seen, Verdict};
@@ -48,7 +48,7 @@ fn result(card: &Scorecard) -> &'static str {
 /// For people.
 #[must_use]
 pub fn human(component: &ComponentFacts, card: &Scorecard, look: Look) -> String {
-    let mut text = String::new();
+    let mut text = Lines::default();
     let tone = if card.is_passed() {
         Tone::Good
     } else {
@@ -58,29 +58,25 @@ pub fn human(component: &ComponentFacts, card: &Scorecard, look: Look) -> String
         Tone::Strong,
         &format!("{} {}", component.name, component.version),
     );
-    let _ = writeln!(
-        text,
-        "{name}  {}  {}\n",
-        look.paint(tone, result(card)),
-        summary(card)
-    );
-    let _ = write!(text, "{}", groups(card, look));
+    let result = look.paint(tone, result(card));
+    text.line(format_args!("{name}  {result}  {}", summary(card)));
+    text.line(format_args!(""));
+    text.append(&groups(card, look));
     for verdict in [Verdict::Failed, Verdict::Warned] {
         for finding in findings(card, verdict) {
-            let _ = write!(text, "\n{}", finding.text(look));
+            text.line(format_args!(""));
+            text.append(&finding.text(look));
         }
     }
     if !card.seen.is_empty() {
-        let _ = writeln!(
-            text,
-            "\n{}",
-            look.paint(Tone::Strong, "What left the component")
-        );
+        let title = look.paint(Tone::Strong, "What left the component");
+        text.line(format_args!(""));
+        text.line(format_args!("{title}"));
         for seen in &card.seen {
-            let _ = write!(text, "{}", sight(seen, look));
+            text.append(&sight(seen, look));
         }
     }
-    text
+    text.into_text()
 }
 
 fn summary(card: &Scorecard) -> String {
@@ -97,7 +93,7 @@ fn summary(card: &Scorecard) -> String {
 
 /// One line a group: how many passed, and of what was not so.
 fn groups(card: &Scorecard, look: Look) -> String {
-    let mut text = String::new();
+    let mut text = Lines::default();
     for group in Group::ALL {
         let of = |verdict| {
             let checks = card.checks.iter();
@@ -118,20 +114,19 @@ fn groups(card: &Scorecard, look: Look) -> String {
             (0, 1..) => ("!", Tone::Warning),
             _ => ("✔", Tone::Good),
         };
-        let _ = write!(
-            text,
+        let mut line = format!(
             "  {} {:<10} {passed} passed",
             look.paint(tone, mark),
             group.word()
         );
         for (number, word) in [(warned, "warned"), (failed, "failed")] {
             if number > 0 {
-                let _ = write!(text, ", {number} {word}");
+                let _ = write!(line, ", {number} {word}");
             }
         }
-        text.push('\n');
+        text.line(format_args!("{line}"));
     }
-    text
+    text.into_text()
 }
 
 /// Of those that ended alike; JSON has all.
@@ -183,16 +178,17 @@ impl Finding<'_> {
             let _ = write!(head, " and {more} more");
         }
         let fix = self.first.fix.as_deref().unwrap_or_default();
-        format!(
-            "{}\n    {}\n    Fix: {fix}\n",
-            look.paint(tone, &head),
-            self.first.found
-        )
+        let mut text = Lines::default();
+        text.line(format_args!("{}", look.paint(tone, &head)));
+        text.line(format_args!("    {}", self.first.found));
+        text.line(format_args!("    Fix: {fix}"));
+        text.into_text()
     }
 }
 
 fn sight(seen: &Seen, look: Look) -> String {
-    let mut text = String::new();
+    let mut text = Lines::default();
+    let signal = seen.signal.name();
     let list = |key: &str| seen.content.get(key).and_then(Value::as_array);
     let mut before: Vec<String> = Vec::new();
     for request in list("requests").into_iter().flatten() {
@@ -205,16 +201,11 @@ fn sight(seen: &Seen, look: Look) -> String {
             .collect();
         let body = request.get("body").map_or(0, |body| body.to_string().len());
         let size = show_size(u64::try_from(body).unwrap_or(u64::MAX));
-        let _ = writeln!(
-            text,
-            "  {:<9} {} {} ({size})",
-            seen.signal.name(),
-            part("verb"),
-            part("url")
-        );
+        let (verb, url) = (part("verb"), part("url"));
+        text.line(format_args!("  {signal:<9} {verb} {url} ({size})"));
         if headers != before {
             let headers = look.paint(Tone::Dim, &headers.join("; "));
-            let _ = writeln!(text, "            {headers}");
+            text.line(format_args!("            {headers}"));
         }
         before = headers;
     }
@@ -224,26 +215,18 @@ fn sight(seen: &Seen, look: Look) -> String {
         .and_then(Value::as_array)
     {
         let lines = u64::try_from(lines.len()).unwrap_or(u64::MAX);
-        let _ = writeln!(
-            text,
-            "  {:<9} {} of output",
-            seen.signal.name(),
-            count(lines, "line")
-        );
+        let lines = count(lines, "line");
+        text.line(format_args!("  {signal:<9} {lines} of output"));
     }
     if let Some(rows) = list("store") {
         let rows = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-        let _ = writeln!(
-            text,
-            "  {:<9} {} in the store",
-            seen.signal.name(),
-            count(rows, "row")
-        );
+        let rows = count(rows, "row");
+        text.line(format_args!("  {signal:<9} {rows} in the store"));
     }
     if text.is_empty() {
-        let _ = writeln!(text, "  {:<9} nothing yet", seen.signal.name());
+        text.line(format_args!("  {signal:<9} nothing yet"));
     }
-    text
+    text.into_text()
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! Logs, metrics, scores and feedback of the local store. A table each, `None` when there is nothing to show.
 
-use std::fmt::Write as _;
-
 use super::letters::time;
-use super::{Look, Tone, cell, finish, table};
+use super::{Look, Tone, cell, finish, table, visible};
 use crate::event::Event;
 use crate::event::records::{
     FeedbackItem, FeedbackValue, Log, Metric, MetricNumber, MetricValue, Score,
@@ -15,12 +13,13 @@ pub fn lines<'e>(events: impl IntoIterator<Item = &'e Event>) -> String {
     let mut text = String::new();
     for event in events {
         let payload = std::str::from_utf8(&event.payload).unwrap_or("null");
-        let _ = writeln!(
-            text,
-            r#"{{"type":"{}","{}":{payload}}}"#,
-            event.kind.type_name(),
-            event.kind.payload_key()
-        );
+        // Between its tokens JSON may be broken into lines; here an event is one.
+        let payload = payload.replace(['\n', '\r', '\t'], " ");
+        let (name, key) = (event.kind.type_name(), event.kind.payload_key());
+        text.push_str(&visible(&format!(
+            r#"{{"type":"{name}","{key}":{payload}}}"#
+        )));
+        text.push('\n');
     }
     text
 }

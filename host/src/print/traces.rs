@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::letters::time;
-use super::{Look, Tone, cell, count, finish, line, number_cell, table, thousands};
+use super::{Lines, Look, Tone, cell, count, finish, line, number_cell, table, thousands};
 use crate::event::records::{Span, SpanPhase};
 
 /// What the spans of a trace add up to.
@@ -178,12 +178,13 @@ pub fn tree(trace_id: &str, spans: &[Span<'_>], look: Look) -> String {
         facts.push(count(sum.tokens, "token"));
     }
     facts.extend((!sum.cost.is_empty()).then(|| sum.cost()));
-    let mut text = format!(
-        "{} {}  {}\n",
+    let mut text = Lines::default();
+    text.line(format_args!(
+        "{} {}  {}",
         look.paint(Tone::Dim, "trace"),
         look.paint(Tone::Strong, trace_id),
         facts.join(", ")
-    );
+    ));
     let mut drawn = BTreeSet::new();
     // Depth first, by hand: a trace may be deeper than the stack.
     let mut open: Vec<(&Span<'_>, String, bool, bool)> = Vec::new();
@@ -198,7 +199,7 @@ pub fn tree(trace_id: &str, spans: &[Span<'_>], look: Look) -> String {
             (false, true) => ("└─ ", "   "),
             (false, false) => ("├─ ", "│  "),
         };
-        let _ = writeln!(text, "{prefix}{branch}{}", described(span, look));
+        text.line(format_args!("{prefix}{branch}{}", described(span, look)));
         let below = format!("{prefix}{deeper}");
         push(
             &mut open,
@@ -209,9 +210,9 @@ pub fn tree(trace_id: &str, spans: &[Span<'_>], look: Look) -> String {
     }
     // A circle has no top; none of it may be lost from view.
     for span in spans.iter().filter(|span| !drawn.contains(&*span.span_id)) {
-        let _ = writeln!(text, "{}", described(span, look));
+        text.line(format_args!("{}", described(span, look)));
     }
-    text
+    text.into_text()
 }
 
 fn push<'s, 'a>(

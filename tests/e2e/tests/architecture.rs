@@ -267,6 +267,39 @@ fn no_test_is_ignored_or_sleeps() -> anyhow::Result<()> {
 }
 
 #[test]
+fn what_people_see_is_put_together_in_visible_lines() -> anyhow::Result<()> {
+    let mut found = Vec::new();
+    for source in below("host/src")?.iter().filter(|source| !source.is_test()) {
+        let code = source.code();
+        let is_printing = source.path.starts_with("host/src/print/");
+        if is_printing && (code.contains("writeln!") || code.contains("push('\\n')")) {
+            let is_home = matches!(
+                source.path.as_str(),
+                "host/src/print/mod.rs" | "host/src/print/stored.rs"
+            );
+            if !is_home {
+                found.push(format!("{} writes lines without `Lines`", source.path));
+            }
+        }
+        for stream in ["io::stdout()", "io::stderr()", "print!(", "println!("] {
+            let is_border = matches!(
+                source.path.as_str(),
+                "host/src/main.rs"
+                    | "host/src/print/mod.rs"
+                    | "host/src/telemetry.rs"
+                    | "host/src/telemetry/lines.rs"
+                    | "host/src/plugin/imports/output.rs"
+            );
+            if code.contains(stream) && !is_border {
+                found.push(format!("{} writes to {stream}", source.path));
+            }
+        }
+    }
+    assert_none(&found, "text of others reaches people through a border");
+    Ok(())
+}
+
+#[test]
 fn every_room_of_the_sdk_opens_with_an_example() -> anyhow::Result<()> {
     let sources = below("exporters/sdk/src")?;
     let (root, rooms): (Vec<_>, Vec<_>) = sources

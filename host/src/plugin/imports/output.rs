@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{HostState, signal_from};
 use crate::event::Signal;
 use crate::plugin::bindings::{imported::output as wit, types};
+use crate::telemetry::visible::Screen;
 
 /// Where the lines go, as the operator writes it: `file:PATH`, `dir:PATH` or `stdout`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,7 +184,12 @@ impl Output {
                 let mut stdout = io::stdout().lock();
                 // Somebody may have sent it into a file.
                 let bytes = check_room(&stdout, lines, 0, max_bytes)?;
-                stdout.write_all(lines)?;
+                if stdout.is_terminal() {
+                    // A file or a pipe gets what was written; a person sees no more than text.
+                    Screen::new(&mut stdout, false).write_all(lines)?;
+                } else {
+                    stdout.write_all(lines)?;
+                }
                 stdout.flush()?;
                 Ok(bytes)
             }
