@@ -16,6 +16,7 @@ use bytes::Bytes;
 use clap::Parser;
 use mastra_host::event::{Event, EventKind, Signal, decode};
 use mastra_host::http::message::{Request, Response};
+use mastra_host::plugin::compiler::CompileIn;
 use mastra_host::plugin::file::ComponentFile;
 use mastra_host::plugin::guest::{Batch, BatchItem, Guest};
 use mastra_host::plugin::{
@@ -145,7 +146,7 @@ async fn pool(arguments: &Arguments, component: &Path) -> Result<Pool> {
     let engine = Engine::new(EngineSettings {
         cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")),
         limits,
-        ..EngineSettings::default()
+        ..EngineSettings::new(CompileIn::ThisProcess)
     })?;
     let component = engine
         .load(&ComponentFile::read(component)?, "bench", |_| {})

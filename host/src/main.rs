@@ -9,6 +9,7 @@ use mastra_host::cli::{Cli, Command, LogFormat};
 use mastra_host::commands::{self, Context, Exit, causes};
 use mastra_host::config::Environment;
 use mastra_host::config::env::process_environment;
+use mastra_host::plugin::compiler::run_if_asked;
 use mastra_host::print::Look;
 use mastra_host::print::compiling::Compilations;
 use mastra_host::run::components::{Loader, cache_directory};
@@ -21,6 +22,10 @@ use mastra_host::telemetry::{LOG_VARIABLE, LogSettings, report_panics, start_log
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    // A child of this program that compiles does nothing else.
+    if let Some(end) = run_if_asked() {
+        return end;
+    }
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let environment = process_environment();
     let format = wanted_format(&arguments);

@@ -5,6 +5,7 @@
 //! the conservation law, so that for each exporter and signal
 //! `received = delivered + filtered + dead_lettered + sum(dropped) + queued`.
 
+pub mod budget;
 pub mod lines;
 pub mod metrics;
 pub mod prometheus;
@@ -18,9 +19,11 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
+use self::budget::LogBudgets;
 use self::visible::{PAINT, Screen, bounded, visible};
-
 use crate::cli::LogFormat;
 pub use prometheus::{PROMETHEUS_CONTENT_TYPE, Snapshot, prometheus_text};
 
@@ -68,10 +71,17 @@ pub fn start_logs(settings: LogSettings<'_>) -> Result<(), TelemetryError> {
         LogFormat::Text => builder
             .fmt_fields(VisibleFields)
             .with_target(settings.verbosity > 0)
+            .finish()
+            .with(LogBudgets)
             .try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .finish()
+            .with(LogBudgets)
+            .try_init(),
     }
-    .map_err(TelemetryError::Twice)
+    .map_err(|error| TelemetryError::Twice(error.into()))
 }
 
 /// Says where a panic happened in the log's format, whatever its message holds.

@@ -216,6 +216,9 @@ pub(super) fn fault(error: &CallError) -> Judgement {
             "do not build several copies of a batch; lower `limits` in `describe`"
         }
         CallError::Contract(_) => "answer one result an item, in the batch's order",
+        CallError::HostPanic(_) => {
+            "this is a fault of mastra-host, too: report it with the component"
+        }
         CallError::Settings(_) | CallError::NotRunning { .. } | CallError::Stopping => {
             "make the instance answer"
         }

@@ -220,6 +220,7 @@ impl Plan {
             CallError::Trap(_)
             | CallError::CpuTimeout(_)
             | CallError::Memory { .. }
+            | CallError::HostPanic(_)
             | CallError::Contract(_) => {
                 self.fault(attempt, attempt.items, &what, policy);
             }

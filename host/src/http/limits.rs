@@ -9,6 +9,8 @@ pub struct Limits {
     pub max_request_bytes: usize,
     /// Of all request headers as the component gives them, names and values, bytes.
     pub max_request_header_bytes: usize,
+    /// The number of request headers that a component may give.
+    pub max_request_headers: usize,
     /// Of a response body after decoding, bytes.
     pub max_response_bytes: usize,
     /// Of all response headers, names and values, bytes.
@@ -28,6 +30,8 @@ impl Default for Limits {
             max_request_bytes: 64 << 20,
             // Servers refuse more than 8 to 32 KiB.
             max_request_header_bytes: 64 << 10,
+            // Servers refuse more than 100 to 200, and a map of headers has room for 24,576 at most.
+            max_request_headers: 256,
             // Partial failures are answered with an entry an item.
             max_response_bytes: 8 << 20,
             max_response_header_bytes: 64 << 10,

@@ -225,6 +225,12 @@ fn check_headers(
     limits: &Limits,
     filler: &Filler,
 ) -> Result<Vec<(HeaderName, String)>, HttpError> {
+    if headers.len() > limits.max_request_headers {
+        let (count, limit) = (headers.len(), limits.max_request_headers);
+        return Err(invalid(format!(
+            "the request has {count} headers, more than the limit of {limit}"
+        )));
+    }
     let size: usize = headers
         .iter()
         .map(|(name, value)| name.len() + value.len())

@@ -14,7 +14,6 @@
 //! Called by `component` from blocking threads. Refuses nothing to its caller: every failure is a miss, logged.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -22,6 +21,8 @@ use std::time::SystemTime;
 
 use wasmtime::component::Component;
 use xxhash_rust::xxh3::Xxh3;
+
+use super::engine;
 
 /// Entries kept; the longest unused go first. Exporters of one machine times the versions that overlap in an upgrade.
 const MAX_ENTRIES: usize = 64;
@@ -32,8 +33,8 @@ pub(super) struct Cache {
     directory: PathBuf,
     /// The user that every entry must belong to.
     owner: u32,
-    /// Hash of what decides about compiled code beside the component's bytes: wasmtime's version, target, settings.
-    configuration: u64,
+    /// See [`engine::configuration`].
+    configuration: String,
 }
 
 impl Cache {
@@ -63,12 +64,10 @@ impl Cache {
                 "others have access: run `chmod 700` on the directory",
             ));
         }
-        let mut hasher = Xxh3::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
         Ok(Self {
             directory: directory.to_owned(),
             owner,
-            configuration: hasher.finish(),
+            configuration: engine::configuration(engine),
         })
     }
 
@@ -97,16 +96,17 @@ impl Cache {
             .ok()
     }
 
-    /// What [`Self::load`] does, for code that this process has compiled a moment ago and could not keep.
+    /// What [`Self::load`] does, for code that was compiled for this process a moment ago and could not be kept.
     pub(super) fn from_memory(
         engine: &wasmtime::Engine,
         code: &[u8],
     ) -> wasmtime::Result<Component> {
         #[expect(
             unsafe_code,
-            reason = "the code has just come out of this engine's compiler"
+            reason = "the code has just come out of our own compiler, for this engine"
         )]
-        // SAFETY: the only caller passes what `Engine::precompile_component` of the same engine returned.
+        // SAFETY: the only caller passes what `Engine::precompile_component` returned for this engine's settings, in this
+        // process or in a child that runs this same program; see `compiler`.
         unsafe {
             Component::deserialize(engine, code)
         }
@@ -129,7 +129,7 @@ impl Cache {
 
     fn entry(&self, digest: &str) -> PathBuf {
         self.directory
-            .join(format!("{digest}-{:016x}.cwasm", self.configuration))
+            .join(format!("{digest}-{}.cwasm", self.configuration))
     }
 
     /// Whether the entry is this user's alone and undamaged.

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use wasmtime::component::InstancePre;
 
 use super::cache::Cache;
+use super::compiler::{self, CompileIn};
 use super::description::{self, Description};
 use super::detect::{self, Detected, Indices};
 use super::engine::Engine;
@@ -110,8 +111,8 @@ impl Engine {
     /// Loads a component and calls its `describe`, under limits and with imports that trap.
     ///
     /// `label` names the component in the log while it has no exporter's id. `on_progress` is called each second while
-    /// the component compiles, never for a cached one. Dropping the future abandons the load; a compilation in progress
-    /// runs to its end and fills the cache.
+    /// the component compiles, never for a cached one. Dropping the future abandons the load and ends the process that
+    /// compiles.
     ///
     /// # Errors
     /// See [`LoadError`].
@@ -175,18 +176,28 @@ impl Engine {
     ) -> Result<wasmtime::component::Component, LoadError> {
         let size_bytes = file.size_bytes();
         let begin = Instant::now();
-        let (engine, file) = (self.clone(), file.clone());
         let work = async {
             // The semaphore is never closed; an error would only mean that nobody waits in line.
-            let _turn = engine.inner.compilers.queue(size_bytes).acquire().await;
-            let engine = engine.clone();
-            blocking(move || engine.compile_blocking(&file)).await
+            let _turn = self.inner.compilers.queue(size_bytes).acquire().await;
+            let code = match self.inner.compile_in {
+                CompileIn::ChildProcess => {
+                    compiler::compile_in_child(&self.inner.wasmtime, file).await?
+                }
+                CompileIn::ThisProcess => {
+                    let (engine, file) = (self.clone(), file.clone());
+                    let compile = move || compiler::compile(&engine.inner.wasmtime, file.bytes());
+                    let compiled = blocking(compile).await?;
+                    compiled.map_err(|reason| LoadError::Compile { reason })?
+                }
+            };
+            let (engine, hex) = (self.clone(), file.digest_hex().to_owned());
+            blocking(move || engine.map(&hex, &code)).await?
         };
         tokio::pin!(work);
         let mut silence = tokio::time::interval_at(begin + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
         loop {
             tokio::select! {
-                compiled = &mut work => return compiled?,
+                compiled = &mut work => return compiled,
                 _ = silence.tick() => {
                     on_progress(LoadProgress::Compiling { size_bytes, elapsed: begin.elapsed() });
                 }
@@ -194,35 +205,18 @@ impl Engine {
         }
     }
 
-    /// On threads of its own, which end with the compilation: the compiler's memory goes with them, and the threads that
-    /// move data keep a core.
-    fn compile_blocking(
-        &self,
-        file: &ComponentFile,
-    ) -> Result<wasmtime::component::Component, LoadError> {
+    /// Mapped from the cache's file, the code is shared with the page cache instead of being this process's own memory.
+    fn map(&self, hex: &str, code: &[u8]) -> Result<wasmtime::component::Component, LoadError> {
         let engine = &self.inner.wasmtime;
-        let failed = |reason: String| LoadError::Compile { reason };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = rayon::ThreadPoolBuilder::new()
-            .num_threads((cores - 1).max(1))
-            .thread_name(|_| "compile".to_owned())
-            .build();
-        let code = match threads {
-            Ok(threads) => threads.install(|| engine.precompile_component(file.bytes())),
-            Err(_) => engine.precompile_component(file.bytes()),
-        };
-        let code = match code {
-            Ok(code) => code,
-            Err(error) => return Err(failed(format!("{error:#}"))),
-        };
-        // Mapped from the file, the code is shared with the page cache instead of being this process's own memory.
         if let Some(cache) = &self.inner.cache {
-            cache.store(file.digest_hex(), &code);
-            if let Some(component) = cache.load(engine, file.digest_hex()) {
+            cache.store(hex, code);
+            if let Some(component) = cache.load(engine, hex) {
                 return Ok(component);
             }
         }
-        Cache::from_memory(engine, &code).map_err(|error| failed(format!("{error:#}")))
+        Cache::from_memory(engine, code).map_err(|error| LoadError::Compile {
+            reason: format!("{error:#}"),
+        })
     }
 }
 

@@ -1,14 +1,17 @@
 //! The engine: wasmtime's configuration, the epoch ticker, the code cache and what all components are linked with. One
 //! for the process; cheap to clone.
 
+use std::hash::{Hash as _, Hasher as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::cache::Cache;
+use super::compiler::CompileIn;
 use super::imports::{self, HostState};
 use super::limits::{CallLimits, MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
 use super::ticker::Ticker;
@@ -22,11 +25,16 @@ pub struct EngineSettings {
     pub max_instances: u32,
     /// What `describe` may cost, and the default for pools.
     pub limits: CallLimits,
+    /// Where components are compiled.
+    pub compile_in: CompileIn,
 }
 
-impl Default for EngineSettings {
-    fn default() -> Self {
+impl EngineSettings {
+    /// Without a cache.
+    #[must_use]
+    pub fn new(compile_in: CompileIn) -> Self {
         Self {
+            compile_in,
             cache_dir: None,
             // Thirty exporters with four instances each. 4 GiB of address space each are 512 GiB of the 128 TiB there are.
             max_instances: 128,
@@ -58,6 +66,7 @@ pub(super) struct Inner {
     pub(super) ticker: Arc<Ticker>,
     pub(super) cache: Option<Cache>,
     pub(super) limits: CallLimits,
+    pub(super) compile_in: CompileIn,
     pub(super) compilers: Compilers,
 }
 
@@ -117,12 +126,26 @@ impl Engine {
             ticker,
             cache,
             limits: settings.limits,
+            compile_in: settings.compile_in,
             compilers: Compilers::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),
         })
     }
+}
+
+/// The engine of a process that only compiles. It reserves nothing.
+pub(super) fn compiling() -> wasmtime::Result<wasmtime::Engine> {
+    wasmtime::Engine::new(&config(None))
+}
+
+/// A hash of what decides about compiled code beside the component's bytes: wasmtime's version, the target, the settings.
+/// In hex.
+pub(super) fn configuration(engine: &wasmtime::Engine) -> String {
+    let mut hasher = Xxh3::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// `slots` is `None` to allocate instances one by one.
@@ -177,4 +200,15 @@ fn pooling(slots: u32) -> PoolingAllocationConfig {
         // Reuse the slot last used by the same component, whose mapping is still there, before touching a new one.
         .max_unused_warm_slots(0);
     pooling
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_compiling_process_makes_fits_the_host() {
+        let host = wasmtime::Engine::new(&config(Some(4))).unwrap();
+        assert_eq!(configuration(&host), configuration(&compiling().unwrap()));
+    }
 }

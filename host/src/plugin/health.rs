@@ -1,6 +1,9 @@
 //! What repeated faults do to an exporter: restarts back off, then the exporter is quarantined, and now and then one call
 //! is let through to see whether it has healed. Pure: the caller brings the time.
 //!
+//! Each function is judged by itself: a `send` that succeeds does not make up for a `flush` that spins, and a page that
+//! traps does not hold up delivery. `send` and `flush` are both delivery, and either holds up both.
+//!
 //! A *fault* is a call that took its instance along: a trap, a time-out, too much memory, an answer against the contract.
 //! What a backend does (errors, rate limits, refused credentials) is no fault and not seen here.
 
@@ -63,9 +66,104 @@ pub enum PoolState {
     },
 }
 
-/// The record of one exporter's faults.
+/// A function of the component, for which it can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Function {
+    Send,
+    Flush,
+    Render,
+}
+
+/// The records of one exporter's functions. A start is judged as the function that it is made for.
 #[derive(Debug)]
-pub(super) struct Health {
+pub(super) struct Healths {
+    send: Health,
+    flush: Health,
+    render: Health,
+}
+
+impl Healths {
+    pub(super) fn new(policy: RestartPolicy) -> Self {
+        Self {
+            send: Health::new(policy),
+            flush: Health::new(policy),
+            render: Health::new(policy),
+        }
+    }
+
+    fn of(&mut self, function: Function) -> &mut Health {
+        match function {
+            Function::Send => &mut self.send,
+            Function::Flush => &mut self.flush,
+            Function::Render => &mut self.render,
+        }
+    }
+
+    /// The other half of delivery, whose waits hold up this one without being used up.
+    fn other(&self, function: Function) -> Option<&Health> {
+        match function {
+            Function::Send => Some(&self.flush),
+            Function::Flush => Some(&self.send),
+            Function::Render => None,
+        }
+    }
+
+    /// As [`Health::admit_call`].
+    pub(super) fn admit_call(&mut self, function: Function, now: Instant) -> Result<(), NotNow> {
+        if let Some(other) = self.other(function) {
+            other.check_call(now)?;
+        }
+        self.of(function).admit_call(now)
+    }
+
+    /// As [`Health::admit_start`].
+    pub(super) fn admit_start(&mut self, function: Function, now: Instant) -> Result<(), NotNow> {
+        if let Some(other) = self.other(function) {
+            other.check_start(now)?;
+        }
+        self.of(function).admit_start(now)
+    }
+
+    pub(super) fn succeeded(&mut self, function: Function) {
+        self.of(function).succeeded();
+    }
+
+    /// As [`Health::faulted`].
+    pub(super) fn faulted(&mut self, function: Function, now: Instant, reason: &str) -> bool {
+        self.of(function).faulted(now, reason)
+    }
+
+    /// Whether the function has answered since its last fault.
+    pub(super) fn is_ready(&mut self, function: Function, now: Instant) -> bool {
+        self.of(function).state(now) == PoolState::Ready
+    }
+
+    /// The worse of both halves of delivery.
+    pub(super) fn delivery(&self, now: Instant) -> PoolState {
+        let (send, flush) = (self.send.state(now), self.flush.state(now));
+        let weight = |state: &PoolState| match state {
+            PoolState::Ready => 0,
+            PoolState::BackingOff { .. } => 1,
+            PoolState::Quarantined { .. } => 2,
+        };
+        if weight(&flush) > weight(&send) {
+            flush
+        } else {
+            send
+        }
+    }
+
+    /// Other settings have got a good answer, whatever was wrong before.
+    pub(super) fn forget(&mut self) {
+        for health in [&mut self.send, &mut self.flush, &mut self.render] {
+            health.succeeded();
+        }
+    }
+}
+
+/// The record of one function's faults.
+#[derive(Debug)]
+struct Health {
     policy: RestartPolicy,
     faults: u32,
     reason: String,
@@ -82,7 +180,7 @@ pub(super) struct NotNow {
 }
 
 impl Health {
-    pub(super) fn new(policy: RestartPolicy) -> Self {
+    fn new(policy: RestartPolicy) -> Self {
         Self {
             policy,
             faults: 0,
@@ -94,35 +192,47 @@ impl Health {
 
     /// Asked before each call. In quarantine one call is let through when the time is over; the next has to wait as long
     /// again, unless that one succeeds.
-    pub(super) fn admit_call(&mut self, now: Instant) -> Result<(), NotNow> {
-        let Some(quarantine) = self.quarantine else {
-            return Ok(());
-        };
-        self.wait_over("quarantined", now)?;
-        self.until = Some(now + quarantine);
+    fn admit_call(&mut self, now: Instant) -> Result<(), NotNow> {
+        self.check_call(now)?;
+        if let Some(quarantine) = self.quarantine {
+            self.until = Some(now + quarantine);
+        }
         Ok(())
+    }
+
+    fn check_call(&self, now: Instant) -> Result<(), NotNow> {
+        match self.quarantine {
+            Some(_) => self.wait_over("quarantined", now),
+            None => Ok(()),
+        }
     }
 
     /// Asked before each start of an instance for a call that was admitted. While the exporter is faulty one start is
     /// let through at a time, as with calls.
-    pub(super) fn admit_start(&mut self, now: Instant) -> Result<(), NotNow> {
-        if self.faults == 0 || self.quarantine.is_some() {
-            return Ok(());
+    fn admit_start(&mut self, now: Instant) -> Result<(), NotNow> {
+        self.check_start(now)?;
+        if self.faults > 0 && self.quarantine.is_none() {
+            self.until = Some(now + self.delay());
         }
-        self.wait_over("backing off", now)?;
-        self.until = Some(now + self.delay());
         Ok(())
     }
 
+    fn check_start(&self, now: Instant) -> Result<(), NotNow> {
+        if self.faults == 0 || self.quarantine.is_some() {
+            return Ok(());
+        }
+        self.wait_over("backing off", now)
+    }
+
     /// A call was answered.
-    pub(super) fn succeeded(&mut self) {
+    fn succeeded(&mut self) {
         if self.faults > 0 {
             *self = Self::new(self.policy);
         }
     }
 
     /// A call or a start failed. True if the exporter is quarantined by it, not having been before.
-    pub(super) fn faulted(&mut self, now: Instant, reason: &str) -> bool {
+    fn faulted(&mut self, now: Instant, reason: &str) -> bool {
         self.faults = self.faults.saturating_add(1);
         reason.clone_into(&mut self.reason);
         if self.faults < self.policy.quarantine_after {
@@ -139,7 +249,7 @@ impl Health {
         is_new
     }
 
-    pub(super) fn state(&self, now: Instant) -> PoolState {
+    fn state(&self, now: Instant) -> PoolState {
         let (until, reason) = (self.until.unwrap_or(now), self.reason.clone());
         match (self.faults, self.quarantine) {
             (_, Some(_)) => PoolState::Quarantined { reason, until },
@@ -272,5 +382,50 @@ mod tests {
             health.state(now),
             PoolState::BackingOff { faults: 1, .. }
         ));
+    }
+
+    #[test]
+    fn a_flush_that_fails_is_not_made_good_by_sends() {
+        let now = Instant::now();
+        let mut healths = Healths::new(POLICY);
+        let mut is_quarantined = false;
+        for _ in 0..POLICY.quarantine_after {
+            assert!(!is_quarantined);
+            is_quarantined = healths.faulted(Function::Flush, now, "spin");
+            healths.succeeded(Function::Send);
+        }
+        assert!(is_quarantined);
+        assert!(matches!(
+            healths.delivery(now),
+            PoolState::Quarantined { .. }
+        ));
+        for function in [Function::Send, Function::Flush] {
+            assert!(healths.admit_call(function, now).is_err(), "{function:?}");
+        }
+        // Then batches come again, as many as there are, and the first flush decides.
+        let later = now + POLICY.first_quarantine;
+        assert!(healths.admit_call(Function::Send, later).is_ok());
+        assert!(healths.admit_call(Function::Send, later).is_ok());
+        healths.succeeded(Function::Send);
+        assert!(healths.admit_call(Function::Flush, later).is_ok());
+        healths.faulted(Function::Flush, later, "spin");
+        assert!(healths.admit_call(Function::Send, later).is_err());
+        healths.succeeded(Function::Flush);
+        assert_eq!(healths.delivery(later), PoolState::Ready);
+    }
+
+    #[test]
+    fn a_page_that_fails_holds_up_pages_alone() {
+        let now = Instant::now();
+        let mut healths = Healths::new(POLICY);
+        for _ in 0..POLICY.quarantine_after {
+            healths.faulted(Function::Render, now, "trap");
+        }
+        assert!(healths.admit_call(Function::Render, now).is_err());
+        assert_eq!(healths.delivery(now), PoolState::Ready);
+        for function in [Function::Send, Function::Flush] {
+            assert!(healths.admit_call(function, now).is_ok(), "{function:?}");
+            assert!(healths.admit_start(function, now).is_ok(), "{function:?}");
+        }
     }
 }

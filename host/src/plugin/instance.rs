@@ -13,6 +13,7 @@ use super::answers;
 use super::bindings::exported::{batch_memory, lifecycle};
 use super::bindings::types as wit;
 use super::component::Component;
+use super::contained::contained;
 use super::detect::{Exports, Indices};
 use super::engine::Engine;
 use super::guest::Batch;
@@ -25,6 +26,12 @@ use super::ticker::Ticker;
 use crate::event::instrument::Instruments;
 use crate::event::records::Record;
 use crate::event::{Signal, decode};
+
+/// All that `describe` returns. A settings schema of dozens of settings has 10 KiB.
+const MAX_DESCRIPTION_BYTES: usize = 512 << 10;
+
+/// Refused settings that are told; the rest is counted.
+const MAX_REFUSALS: usize = 20;
 
 /// A configured instance and what it has been through.
 pub(super) struct Instance {
@@ -95,6 +102,14 @@ pub(super) enum StartFault {
 impl Instance {
     /// Instantiates and configures, each under both clocks.
     pub(super) async fn start(
+        component: &Component,
+        settings: &StartSettings,
+    ) -> Result<Self, StartFault> {
+        let started = contained(Self::start_uncontained(component, settings)).await;
+        started.unwrap_or_else(|panicked| Err(StartFault::Call(panicked.into())))
+    }
+
+    async fn start_uncontained(
         component: &Component,
         settings: &StartSettings,
     ) -> Result<Self, StartFault> {
@@ -354,11 +369,13 @@ pub(super) async fn describe(
 ) -> Result<lifecycle::Description, CallError> {
     let limits = &engine.inner.limits;
     let budget = Budget {
-        cpu: limits.start_cpu,
+        cpu: limits.describe_cpu,
         wall: limits.start_wall,
     };
     let state = HostState::new(label, None, limits);
     let (mut store, exports) = instantiate(engine, pre, indices, state, budget).await?;
+    // What it returns is bounded before a byte of it is copied.
+    store.set_hostcall_fuel(MAX_DESCRIPTION_BYTES);
     let described = bounded(&engine.inner.ticker, &mut store, budget, |store| {
         exports.lifecycle.call_describe(store)
     });
@@ -410,11 +427,17 @@ async fn instantiate(
 }
 
 fn refusals(refused: Vec<lifecycle::SettingError>) -> Vec<SettingError> {
-    let refusals = refused.into_iter().map(|refusal| SettingError {
+    let untold = refused.len().saturating_sub(MAX_REFUSALS);
+    let told = refused.into_iter().take(MAX_REFUSALS);
+    let told = told.map(|refusal| SettingError {
         setting: limits::short(&refusal.setting),
         reason: limits::short(&refusal.reason),
     });
-    refusals.collect()
+    let rest = (untold > 0).then(|| SettingError {
+        setting: "...".to_owned(),
+        reason: format!("and {untold} more"),
+    });
+    told.chain(rest).collect()
 }
 
 /// A batch's records, by signal; one of the lists is filled.

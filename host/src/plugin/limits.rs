@@ -1,5 +1,5 @@
-//! What one guest call may cost, and the means that hold it to that: the two clocks (epochs for CPU, tokio for the
-//! wall), and the limiter that wasmtime asks before memory or a table grows.
+//! What one guest call may cost, and the means that hold it to that: the two clocks (the thread's for CPU, looked at when
+//! the epoch moves; tokio's for the wall), and the limiter that wasmtime asks before memory or a table grows.
 //!
 //! Every call of this room into a guest goes through [`bounded`], instantiation included. Nothing here decides what
 //! happens after a fault; `health` does.
@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, UpdateDeadline};
 
+use super::contained::{CpuMeter, Panicked, accounted, contained};
 use super::imports::HostState;
 use super::outcome::CallError;
-use super::ticker::{TICK, Ticker};
+use super::ticker::Ticker;
 
 /// Caps on what the instances of one exporter may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +23,11 @@ pub struct CallLimits {
     pub call_cpu: Duration,
     /// Wall clock of one `send` or `flush`, its HTTP requests included.
     pub call_wall: Duration,
-    /// CPU of instantiation with `configure`, and of `describe`.
+    /// CPU of instantiation, and of `configure`.
     pub start_cpu: Duration,
-    /// Wall clock of instantiation with `configure`, and of `describe`.
+    /// CPU of instantiation for `describe`, and of `describe`.
+    pub describe_cpu: Duration,
+    /// Wall clock of instantiation, of `configure`, and of `describe`.
     pub start_wall: Duration,
     /// Wall clock (and CPU) of `shutdown`.
     pub shutdown_wall: Duration,
@@ -45,6 +48,8 @@ impl Default for CallLimits {
             call_wall: Duration::from_secs(60),
             // Interpreters (JavaScript, Python) start in well under a second; a loaded machine may need ten times that.
             start_cpu: Duration::from_secs(10),
+            // Answers from constants; nothing else of a component runs without approval.
+            describe_cpu: Duration::from_secs(1),
             start_wall: Duration::from_secs(30),
             // The last call has nothing left to deliver; the host's own stop must not wait for it.
             shutdown_wall: Duration::from_secs(5),
@@ -65,6 +70,9 @@ pub(super) const MAX_MEMORIES: u32 = 8;
 /// One or two for each module with function pointers.
 pub(super) const MAX_TABLES: u32 = 32;
 
+/// Resources that one instance may have alive, its own included: their tables are the host's memory.
+const MAX_GUEST_HANDLES: usize = 16_384;
+
 /// What the host may allocate while it reads one answer or one request of a guest: room for the largest request body,
 /// and an end to a list that claims to have a billion elements.
 pub(super) const MAX_LIFTED_BYTES: usize = 64 << 20;
@@ -76,11 +84,11 @@ pub(super) struct Budget {
     pub(super) wall: Duration,
 }
 
-/// The CPU clock of a store. A tick is counted when running guest code sees the epoch move, so that waiting for the host
-/// costs at most one tick however long it takes.
+/// The CPU clock of a store: what the guest takes, and what the host takes for it, copies and random bytes say.
 #[derive(Debug, Default)]
 pub(super) struct CpuClock {
-    ticks_left: u32,
+    meter: Arc<CpuMeter>,
+    budget: Duration,
 }
 
 /// The trap of a guest that has used its CPU.
@@ -96,17 +104,16 @@ impl fmt::Display for CpuExhausted {
 impl std::error::Error for CpuExhausted {}
 
 impl CpuClock {
-    /// At least one tick, so that a budget shorter than a tick is not none at all.
     fn wind(&mut self, budget: Duration) {
-        let ticks = budget.as_millis() / TICK.as_millis().max(1);
-        self.ticks_left = u32::try_from(ticks).unwrap_or(u32::MAX).max(1);
+        self.budget = budget;
+        self.meter.reset();
     }
 
+    /// Asked whenever the epoch has moved since guest code last looked.
     fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        if self.ticks_left == 0 {
+        if self.meter.spent() > self.budget {
             return Err(wasmtime::Error::new(CpuExhausted));
         }
-        self.ticks_left -= 1;
         // A guest that computes for long gives way to the other tasks of the runtime, and lets the wall clock fire.
         Ok(UpdateDeadline::YieldCustom(
             1,
@@ -222,7 +229,9 @@ impl ResourceLimiter for MemoryLimiter {
 pub(super) fn arm(store: &mut Store<HostState>) {
     store.limiter(|state| &mut state.memory);
     store.epoch_deadline_callback(|mut context| context.data_mut().cpu.tick());
-    store.set_hostcall_fuel(MAX_LIFTED_BYTES);
+    let memory_bytes = store.data().memory.limit_bytes;
+    store.set_hostcall_fuel(MAX_LIFTED_BYTES.min(memory_bytes));
+    store.set_max_component_handles(MAX_GUEST_HANDLES);
 }
 
 /// Runs one guest call under both clocks. After an error the store is not to be used again.
@@ -243,10 +252,13 @@ where
     state.memory.refused = false;
     state.log.refill();
     state.writes.refill();
+    let (meter, log) = (Arc::clone(&state.cpu.meter), Arc::clone(&state.log_budget));
     let _running = ticker.running();
-    match tokio::time::timeout(budget.wall, call(store)).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(Fault::Failed(error)),
+    let call = contained(accounted(meter, log, call(store)));
+    match tokio::time::timeout(budget.wall, call).await {
+        Ok(Ok(Ok(answer))) => Ok(answer),
+        Ok(Ok(Err(error))) => Err(Fault::Failed(error)),
+        Ok(Err(panicked)) => Err(Fault::Panicked(panicked)),
         Err(_elapsed) => Err(Fault::Wall),
     }
 }
@@ -258,6 +270,8 @@ pub(super) enum Fault {
     Wall,
     /// A trap of any kind; see [`Fault::explain`].
     Failed(wasmtime::Error),
+    /// Of the host, in what it did for the guest.
+    Panicked(Panicked),
 }
 
 impl Fault {
@@ -265,6 +279,7 @@ impl Fault {
     pub(super) fn explain(self, store: &Store<HostState>, budget: Budget) -> CallError {
         let error = match self {
             Self::Wall => return CallError::WallTimeout(budget.wall),
+            Self::Panicked(panicked) => return panicked.into(),
             Self::Failed(error) => error,
         };
         if error.is::<CpuExhausted>() {

@@ -9,7 +9,9 @@
 mod answers;
 mod bindings;
 mod cache;
+pub mod compiler;
 mod component;
+mod contained;
 mod contract;
 mod description;
 mod detect;

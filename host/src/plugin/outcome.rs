@@ -108,6 +108,9 @@ pub enum CallError {
     /// Answered against the contract: a list of the wrong length, say.
     #[error("component broke the contract: {0}")]
     Contract(String),
+    /// The host's own code panicked while it served the component. Counts as the component's fault, which has made it do so.
+    #[error("the host failed in what it did for the component: {0}")]
+    HostPanic(String),
     /// `configure` refused the settings.
     #[error("component refused its settings: {0}")]
     Settings(String),

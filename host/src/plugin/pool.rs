@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::component::Component;
 use super::guest::{Batch, Guest};
-use super::health::{Health, PoolState, RestartPolicy};
+use super::health::{Function, Healths, PoolState, RestartPolicy};
 use super::imports::Grants;
 use super::imports::http::HttpCapability;
 use super::imports::output::{Output, OutputFigures};
@@ -126,7 +126,7 @@ pub(super) struct Shared {
     pub(super) idle_timeout: Duration,
     limits: CallLimits,
     start: Mutex<StartSettings>,
-    health: Mutex<Health>,
+    health: Mutex<Healths>,
     workers: Mutex<Workers>,
     /// The number of the last instance that started.
     instances: AtomicU64,
@@ -198,7 +198,7 @@ impl Pool {
                 settings.limits,
             )),
             exporter,
-            health: Mutex::new(Health::new(settings.restart)),
+            health: Mutex::new(Healths::new(settings.restart)),
             workers: Mutex::default(),
             instances: AtomicU64::new(0),
             pages: Semaphore::new(1),
@@ -210,7 +210,7 @@ impl Pool {
             Ok(instance) => Some(instance),
             Err(StartFault::Settings(refused)) => return Err(StartError::Settings(refused)),
             Err(StartFault::Call(error)) => {
-                shared.faulted(&error);
+                shared.faulted(Function::Send, &error);
                 None
             }
         };
@@ -232,7 +232,7 @@ impl Pool {
             Ok(instance) => {
                 *shared.lock_start() = settings;
                 // Whatever was wrong before, these settings have got a good answer.
-                shared.succeeded();
+                shared.lock_health().forget();
                 // It has shown what it was for. Workers replace theirs before the next call.
                 worker::retire(&shared.exporter, instance).await;
                 Ok(())
@@ -242,10 +242,10 @@ impl Pool {
         }
     }
 
-    /// Whether instances run.
+    /// Whether instances run that deliver. What is wrong with the page alone is not in it.
     #[must_use]
     pub fn state(&self) -> PoolState {
-        self.shared.lock_health().state(Instant::now())
+        self.shared.lock_health().delivery(Instant::now())
     }
 
     /// How full the exporter's output is, if it has one.
@@ -287,11 +287,12 @@ impl Guest for Pool {
                 batch.signal
             )));
         }
-        self.call(|reply| Work::Send(batch, reply)).await
+        self.call(Function::Send, |reply| Work::Send(batch, reply))
+            .await
     }
 
     async fn flush(&self) -> Result<Flushed, CallError> {
-        self.call(Work::Flush).await
+        self.call(Function::Flush, Work::Flush).await
     }
 }
 
@@ -305,20 +306,25 @@ impl Pool {
         let rendering = async {
             // Never closed.
             let _turn = self.shared.pages.acquire().await;
-            self.call(|reply| Work::Render(request, reply)).await
+            self.call(Function::Render, |reply| Work::Render(request, reply))
+                .await
         };
         let rendered = tokio::time::timeout(PAGE_PATIENCE, rendering).await;
         rendered.unwrap_or(Err(CallError::WallTimeout(PAGE_PATIENCE)))
     }
 
     /// Waits for an instance that is free, has it do the work, and waits for the answer.
-    async fn call<T>(&self, work: impl FnOnce(Reply<T>) -> Work) -> Result<T, CallError> {
+    async fn call<T>(
+        &self,
+        function: Function,
+        work: impl FnOnce(Reply<T>) -> Work,
+    ) -> Result<T, CallError> {
         let shared = &self.shared;
         let permit = Arc::clone(&shared.permits)
             .acquire_owned()
             .await
             .map_err(|_closed| CallError::Stopping)?;
-        shared.admit_call()?;
+        shared.admit_call(function)?;
         let idle = shared.lock_workers().idle.pop();
         let handle = idle.unwrap_or_else(|| shared.new_worker(None));
         let (reply, answer) = oneshot::channel();
@@ -384,37 +390,39 @@ impl Shared {
         self.lock_start().generation
     }
 
-    fn admit_call(&self) -> Result<(), CallError> {
-        let admitted = self.lock_health().admit_call(Instant::now());
+    fn admit_call(&self, function: Function) -> Result<(), CallError> {
+        let admitted = self.lock_health().admit_call(function, Instant::now());
         admitted.map_err(|not_now| CallError::NotRunning {
             state: not_now.state,
             retry_in: not_now.retry_in,
         })
     }
 
-    pub(super) fn admit_start(&self) -> Result<(), CallError> {
-        let admitted = self.lock_health().admit_start(Instant::now());
+    pub(super) fn admit_start(&self, function: Function) -> Result<(), CallError> {
+        let admitted = self.lock_health().admit_start(function, Instant::now());
         admitted.map_err(|not_now| CallError::NotRunning {
             state: not_now.state,
             retry_in: not_now.retry_in,
         })
     }
 
-    pub(super) fn succeeded(&self) {
-        self.lock_health().succeeded();
+    pub(super) fn succeeded(&self, function: Function) {
+        self.lock_health().succeeded(function);
     }
 
     /// Counts a fault and logs it when the exporter's state changes by it.
-    pub(super) fn faulted(&self, error: &CallError) {
+    pub(super) fn faulted(&self, function: Function, error: &CallError) {
         if matches!(error, CallError::NotRunning { .. } | CallError::Stopping) {
             return;
         }
         let exporter = &*self.exporter;
         let mut health = self.lock_health();
-        let was_ready = health.state(Instant::now()) == PoolState::Ready;
-        let is_quarantined = health.faulted(Instant::now(), &error.to_string());
+        let was_ready = health.is_ready(function, Instant::now());
+        let is_quarantined = health.faulted(function, Instant::now(), &error.to_string());
         drop(health);
-        if is_quarantined {
+        if is_quarantined && function == Function::Render {
+            tracing::warn!(exporter, %error, "Component's page is quarantined after repeated faults; delivery goes on.");
+        } else if is_quarantined {
             tracing::error!(exporter, %error, "Component is quarantined after repeated faults; its events stay queued.");
         } else if was_ready {
             tracing::warn!(exporter, %error, "Component failed; a new instance takes over.");
@@ -427,7 +435,7 @@ impl Shared {
         self.start.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_health(&self) -> MutexGuard<'_, Health> {
+    fn lock_health(&self) -> MutexGuard<'_, Healths> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::contained::{Panicked, contained};
 use super::guest::Batch;
+use super::health::Function;
 use super::instance::{Instance, StartFault};
 use super::outcome::{CallError, Flushed, SendResult};
 use super::page::{PageRequest, PageResponse};
@@ -34,9 +36,18 @@ pub(super) async fn run(
         };
         // A caller that has gone away has dropped its interest, not the events.
         match work {
-            Work::Send(batch, reply) => drop(reply.send(worker.send(&batch).await)),
-            Work::Flush(reply) => drop(reply.send(worker.flush().await)),
-            Work::Render(request, reply) => drop(reply.send(worker.render(&request).await)),
+            Work::Send(batch, reply) => {
+                let answer = contained(worker.send(&batch)).await;
+                drop(reply.send(worker.outlived(Function::Send, answer)));
+            }
+            Work::Flush(reply) => {
+                let answer = contained(worker.flush()).await;
+                drop(reply.send(worker.outlived(Function::Flush, answer)));
+            }
+            Work::Render(request, reply) => {
+                let answer = contained(worker.render(&request)).await;
+                drop(reply.send(worker.outlived(Function::Render, answer)));
+            }
         }
         worker.renew().await;
         worker.shared.is_idle(&own);
@@ -64,9 +75,9 @@ struct Worker {
 impl Worker {
     async fn send(&mut self, batch: &Batch) -> Result<SendResult, CallError> {
         let instruments = Arc::clone(&self.shared.instruments);
-        let instance = self.ready_instance().await?;
+        let instance = self.ready_instance(Function::Send).await?;
         let answer = instance.send(batch, &instruments).await;
-        self.judge(&answer);
+        self.judge(Function::Send, &answer);
         let holder = if self.shared.component.is_stateful() {
             self.number
         } else {
@@ -84,7 +95,7 @@ impl Worker {
             });
         };
         let answer = instance.flush().await;
-        self.judge(&answer);
+        self.judge(Function::Flush, &answer);
         let acknowledged = answer?;
         let (recycle, generation) = (self.shared.recycle, self.shared.generation());
         let replaced = self
@@ -102,24 +113,38 @@ impl Worker {
     }
 
     async fn render(&mut self, request: &PageRequest) -> Result<PageResponse, CallError> {
-        let answer = self.ready_instance().await?.render(request).await;
-        self.judge(&answer);
+        let instance = self.ready_instance(Function::Render).await?;
+        let answer = instance.render(request).await;
+        self.judge(Function::Render, &answer);
         answer?
     }
 
-    fn judge<T>(&mut self, answer: &Result<T, CallError>) {
+    fn judge<T>(&mut self, function: Function, answer: &Result<T, CallError>) {
         match answer {
-            Ok(_) => self.shared.succeeded(),
+            Ok(_) => self.shared.succeeded(function),
             Err(error) => {
                 // Dropped here, with its memory and whatever it was doing.
                 self.instance = None;
-                self.shared.faulted(error);
+                self.shared.faulted(function, error);
             }
         }
     }
 
+    /// The answer, or the fault of a call around which the host panicked. The worker goes on.
+    fn outlived<T>(
+        &mut self,
+        function: Function,
+        answer: Result<Result<T, CallError>, Panicked>,
+    ) -> Result<T, CallError> {
+        answer.unwrap_or_else(|panicked| {
+            let answer = Err(panicked.into());
+            self.judge(function, &answer);
+            answer
+        })
+    }
+
     /// The live instance, or a new one if there is none or the settings have changed.
-    async fn ready_instance(&mut self) -> Result<&mut Instance, CallError> {
+    async fn ready_instance(&mut self, function: Function) -> Result<&mut Instance, CallError> {
         let generation = self.shared.generation();
         // What a stateful one holds is flushed first.
         let is_replaceable = !self.shared.component.is_stateful();
@@ -130,13 +155,13 @@ impl Worker {
             retire(&self.shared.exporter, instance).await;
         }
         if self.instance.is_none() {
-            self.start().await?;
+            self.start(function).await?;
         }
         self.instance.as_mut().ok_or(CallError::Stopping)
     }
 
-    async fn start(&mut self) -> Result<(), CallError> {
-        self.instance = Some(start(&self.shared).await?);
+    async fn start(&mut self, function: Function) -> Result<(), CallError> {
+        self.instance = Some(start(&self.shared, function).await?);
         self.number = self.shared.next_instance();
         Ok(())
     }
@@ -163,7 +188,7 @@ impl Worker {
         retire(&self.shared.exporter, instance).await;
         if !self.shared.closing.is_cancelled() {
             // A failure has been counted; the next call tries again.
-            let _ = self.start().await;
+            let _ = self.start(Function::Send).await;
         }
     }
 }
@@ -190,8 +215,8 @@ async fn next(shared: &Shared, own: &Handle, jobs: &mut mpsc::Receiver<Job>) -> 
     }
 }
 
-async fn start(shared: &Shared) -> Result<Instance, CallError> {
-    shared.admit_start()?;
+async fn start(shared: &Shared, function: Function) -> Result<Instance, CallError> {
+    shared.admit_start(function)?;
     let started = Instance::start(&shared.component, &shared.start_settings()).await;
     started.map_err(|fault| {
         let error = match fault {
@@ -203,7 +228,7 @@ async fn start(shared: &Shared) -> Result<Instance, CallError> {
                 CallError::Settings(refused.collect::<Vec<_>>().join("; "))
             }
         };
-        shared.faulted(&error);
+        shared.faulted(function, &error);
         error
     })
 }

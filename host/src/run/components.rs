@@ -16,6 +16,7 @@ use crate::config::component::{Behaviour, ComponentFacts};
 use crate::config::select::LoadedComponents;
 use crate::conformance::scorecard::Scorecard;
 use crate::conformance::{self, Options, TestError};
+use crate::plugin::compiler::CompileIn;
 use crate::plugin::file::ComponentFile;
 use crate::plugin::{
     BIG_COMPONENT_BYTES, Component, Engine, EngineError, EngineSettings, LoadProgress,
@@ -48,7 +49,7 @@ impl Loader {
     ) -> Result<Self, EngineError> {
         let engine = Engine::new(EngineSettings {
             cache_dir,
-            ..EngineSettings::default()
+            ..EngineSettings::new(CompileIn::ChildProcess)
         })?;
         Ok(Self {
             engine,

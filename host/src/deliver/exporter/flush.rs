@@ -197,6 +197,7 @@ impl<G: Guest, C: Cursor> ExporterTask<G, C> {
             | CallError::Trap(_)
             | CallError::CpuTimeout(_)
             | CallError::Memory { .. }
+            | CallError::HostPanic(_)
             | CallError::Contract(_) => {
                 self.status.counts.unknown_outcomes += 1;
                 self.status.counts.faults += u64::from(!matches!(error, CallError::WallTimeout(_)));

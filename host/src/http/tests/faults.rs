@@ -261,6 +261,14 @@ async fn a_request_over_the_limit_is_not_sent() {
     let mut request = get(peer.url("/"));
     request.headers.push(("x".to_owned(), "y".repeat(100)));
     assert_invalid(client.send(request).await, "limit of 100");
+    // As many of one letter as a map of headers cannot hold.
+    let client = limited(&peer, Limits::default());
+    let mut request = get(peer.url("/"));
+    request.headers = vec![("x".to_owned(), "y".to_owned()); 25_000];
+    assert_invalid(
+        client.send(request).await,
+        "25000 headers, more than the limit of 256",
+    );
     assert!(peer.seen().is_empty());
 }
 

@@ -21,11 +21,39 @@ use self::store::StoreCapability;
 use self::wasi::GuestLog;
 use self::wasi_http::WasiHttp;
 use super::bindings::{imported, types};
-use super::limits::{CallLimits, CallWrites, CpuClock, MemoryLimiter};
+use super::limits::{CallLimits, CallWrites, CpuClock, MAX_LIFTED_BYTES, MemoryLimiter};
 use crate::event::Signal;
+use crate::telemetry::budget::LogBudget;
 
-/// Handles of `wasi:io` that a guest may have open: streams, pollables, errors. A guest that leaks them fails here.
-const MAX_HANDLES: usize = 1024;
+/// What an instance may make the host keep for it beside its linear memories, by its own limit of memory: a host that
+/// grants 32 MiB does not spend hundreds. Handles and their parts take at most a half of the limit, bodies the other.
+pub(super) struct Room {
+    /// Handles of WASI that may be open: streams, pollables, requests, bodies. A guest that leaks them fails here.
+    handles: usize,
+    /// Names and values of one request's or response's headers.
+    header_bytes: usize,
+    /// What of one outgoing body is kept until it is read.
+    chunk_bytes: usize,
+    /// All bodies that are held whole.
+    body_bytes: usize,
+}
+
+impl Room {
+    fn within(memory_bytes: usize) -> Self {
+        /// Servers refuse more than 8 to 32 KiB.
+        const HEADER_BYTES: usize = 32 << 10;
+        /// Two of them are kept for a body.
+        const CHUNK_BYTES: usize = 16 << 10;
+        let handles = memory_bytes / 2 / (HEADER_BYTES + 2 * CHUNK_BYTES);
+        Self {
+            // A call has a few dozen open at a time, of which some are requests.
+            handles: handles.clamp(64, 1024),
+            header_bytes: HEADER_BYTES,
+            chunk_bytes: CHUNK_BYTES,
+            body_bytes: MAX_LIFTED_BYTES.min(memory_bytes / 2),
+        }
+    }
+}
 
 /// What of the host the instances of one exporter may reach.
 #[derive(Clone)]
@@ -47,6 +75,7 @@ pub(super) struct HostState {
     wasi_http: WasiHttp,
     pub(super) log: GuestLog,
     pub(super) writes: CallWrites,
+    pub(super) log_budget: Arc<LogBudget>,
     pub(super) memory: MemoryLimiter,
     pub(super) cpu: CpuClock,
 }
@@ -56,15 +85,20 @@ impl HostState {
     pub(super) fn new(label: &Arc<str>, grants: Option<Grants>, limits: &CallLimits) -> Self {
         let log = GuestLog::new(label);
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_HANDLES);
+        let room = Room::within(limits.memory_bytes);
+        table.set_max_capacity(room.handles);
         Self {
             wasi: wasi::context(&log),
             table,
-            wasi_http: WasiHttp::new(grants.as_ref().map(|grants| Arc::clone(&grants.http))),
+            wasi_http: WasiHttp::new(
+                grants.as_ref().map(|grants| Arc::clone(&grants.http)),
+                &room,
+            ),
             grants,
             has_unknown_outcome: false,
             log,
             writes: CallWrites::new(limits),
+            log_budget: LogBudget::of(label),
             memory: MemoryLimiter::new(limits),
             cpu: CpuClock::default(),
         }

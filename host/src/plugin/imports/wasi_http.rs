@@ -2,7 +2,8 @@
 //! same [`HttpCapability`] as those of our own import `http`, so that policy, secrets, caps and scrubbing are one.
 //!
 //! Bodies are collected before they are sent and answered whole: placeholders are filled in in complete bodies, and
-//! secrets taken out of complete ones. What all bodies of an instance take at a time is bounded by [`MAX_LIFTED_BYTES`].
+//! secrets taken out of complete ones. What an instance has
+//! under way at a time is bounded by its [`Room`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,9 +14,9 @@ use http_body_util::{BodyExt as _, Full};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpHooks};
 
+use super::Room;
 use super::http::HttpCapability;
 use crate::http::message::{HttpError, Request, Response};
-use crate::plugin::limits::MAX_LIFTED_BYTES;
 
 /// Nothing more to do once the response is there: it is there in full.
 type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -29,12 +30,15 @@ pub(super) struct WasiHttp {
 
 impl WasiHttp {
     /// `http` is `None` while `describe` runs, which must be pure.
-    pub(super) fn new(http: Option<Arc<dyn HttpCapability>>) -> Self {
+    pub(super) fn new(http: Option<Arc<dyn HttpCapability>>, room: &Room) -> Self {
+        let mut context = WasiHttpCtx::new();
+        context.set_field_size_limit(room.header_bytes);
         Self {
-            context: WasiHttpCtx::new(),
+            context,
             hooks: Hooks {
                 http,
-                bodies: Arc::new(Semaphore::new(MAX_LIFTED_BYTES)),
+                bodies: Arc::new(Semaphore::new(room.body_bytes)),
+                chunk_bytes: room.chunk_bytes,
                 outcomes: Arc::default(),
             },
         }
@@ -46,6 +50,8 @@ pub(super) struct Hooks {
     http: Option<Arc<dyn HttpCapability>>,
     /// One permit a byte of the bodies that are held for the guest.
     bodies: Arc<Semaphore>,
+    /// Of an outgoing body that nothing reads yet.
+    chunk_bytes: usize,
     pub(super) outcomes: Arc<Outcomes>,
 }
 
@@ -101,6 +107,15 @@ impl WasiHttpHooks for Hooks {
     /// The client sets it.
     fn set_host_header(&mut self) -> bool {
         false
+    }
+
+    /// One chunk waits at a time.
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        1
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        self.chunk_bytes
     }
 
     fn send_request(
@@ -192,14 +207,17 @@ fn response_to(
 ) -> Result<http::Response<WasiBody>, Error> {
     let size = u64::try_from(response.body.len()).ok();
     let held = hold(bodies, response.body.len()).ok_or(Error::HttpResponseBodySize(size))?;
-    let mut headers = HeaderMap::with_capacity(response.headers.len());
+    let mut headers = HeaderMap::new();
     for (name, value) in &response.headers {
         // They come from a parsed response; what scrubbing made unfit for a header is left out.
         if let (Ok(name), Ok(value)) = (
             HeaderName::from_bytes(name.as_bytes()),
             HeaderValue::from_str(value),
         ) {
-            headers.append(name, value);
+            // A map that is full: no backend answers so.
+            headers
+                .try_append(name, value)
+                .map_err(|_| Error::HttpResponseHeaderSectionSize(None))?;
         }
     }
     // The permits live as long as the body.

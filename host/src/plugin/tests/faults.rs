@@ -82,6 +82,31 @@ async fn a_leak_costs_one_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_panic_of_the_host_costs_one_call_and_repeated_ones_quarantine() {
+    let settings = PoolSettings {
+        max_instances: 1,
+        ..PoolSettings::new(
+            "misbehaving/test",
+            guest_settings("{}", FakeBackend::Panics),
+        )
+    };
+    let pool = Pool::start(&misbehaving(), settings).await.unwrap();
+    let panicked = CallError::HostPanic("the client's own fault".to_owned());
+    for fault in 1..=RestartPolicy::default().quarantine_after {
+        assert_eq!(ask(&pool, "hang").await, Err(panicked.clone()), "{fault}");
+        if fault == 1 {
+            assert_eq!(told(&pool, "calls").await, "1", "a new instance");
+            assert_eq!(ask(&pool, "hang").await, Err(panicked.clone()));
+        }
+        tokio::time::advance(RestartPolicy::default().max_delay).await;
+    }
+    let PoolState::Quarantined { reason, .. } = pool.state() else {
+        panic!("{:?}", pool.state())
+    };
+    assert!(reason.contains("the client's own fault"), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lie_costs_one_call() {
     costs_one_call(
         "short",

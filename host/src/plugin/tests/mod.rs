@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::compiler::CompileIn;
 use super::file::ComponentFile;
 use super::guest::{Batch, BatchItem, Guest};
 use super::outcome::{CallError, ItemResult, SendOutcome, SendResult};
@@ -28,11 +29,13 @@ use super::{
 use crate::event::{Event, EventKind, Signal};
 use crate::http::message::{HttpError, Request, Response};
 
-/// A backend that answers nothing, 200 with the length of the request as its body, or breaks the connection.
+/// A backend that answers nothing, 200 with the length of the request as its body, breaks the connection, or
+/// stands for a fault of the host's own.
 pub(super) enum FakeBackend {
     Silent,
     Answers,
     Breaks,
+    Panics,
 }
 
 impl HttpCapability for FakeBackend {
@@ -40,6 +43,7 @@ impl HttpCapability for FakeBackend {
         Box::pin(async move {
             match self {
                 Self::Silent => std::future::pending().await,
+                Self::Panics => panic!("the client's own fault"),
                 Self::Breaks => Err(HttpError::Interrupted("reset".to_owned())),
                 Self::Answers => Ok(Response {
                     status: 200,
@@ -57,6 +61,7 @@ pub(super) const LIMITS: CallLimits = CallLimits {
     call_cpu: Duration::from_millis(400),
     call_wall: Duration::from_secs(60),
     start_cpu: Duration::from_secs(5),
+    describe_cpu: Duration::from_secs(1),
     start_wall: Duration::from_secs(60),
     shutdown_wall: Duration::from_millis(200),
     memory_bytes: 32 << 20,
@@ -70,6 +75,7 @@ pub(super) fn engine(cache_dir: Option<&Path>) -> Engine {
         cache_dir,
         max_instances: 16,
         limits: LIMITS,
+        compile_in: CompileIn::ThisProcess,
     })
     .unwrap()
 }
