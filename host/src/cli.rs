@@ -9,6 +9,7 @@ use crate::config::nearest::nearest;
 use crate::config::units::{DURATION_FIX, parse_duration};
 use crate::config::{Endpoint, Listen, defaults};
 use crate::event::Signal;
+use crate::event::subject::Subject;
 use crate::scaffold::{Language, Name};
 
 /// Receives the telemetry of AI agents once, keeps it safe, and delivers it to every backend.
@@ -54,6 +55,8 @@ pub enum Command {
     /// Look at what waits for which exporter. A host that runs is asked to do it.
     #[command(subcommand)]
     Queue(QueueCommand),
+    /// Remove what is known of a trace, a user or a session. A host that runs is asked to do it.
+    Purge(PurgeArgs),
     /// Show what the local store holds, which the component `default` fills.
     #[command(subcommand)]
     Show(ShowCommand),
@@ -233,6 +236,60 @@ pub struct QueueForgetArgs {
     #[allow(missing_docs)]
     #[command(flatten)]
     pub output: OutputArg,
+}
+
+/// `purge`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Looks through the local store and the dead letters. With the events that name a user or a session go all
+events of their traces. Backends keep what they were sent.
+
+Example:
+  mastra-host purge --user user-42"
+)]
+pub struct PurgeArgs {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub what: PurgeWhat,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub data_dir: DataDirArg,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub output: OutputArg,
+}
+
+/// `purge`: of what.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct PurgeWhat {
+    /// Events of this trace
+    #[arg(long, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub trace: Option<String>,
+
+    /// Events of this user
+    #[arg(long, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub user: Option<String>,
+
+    /// Events of this session
+    #[arg(long, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub session: Option<String>,
+}
+
+impl PurgeArgs {
+    /// The one that is named.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        let what = &self.what;
+        let user = || what.user.clone().map(Subject::User);
+        let session = || what.session.clone().map(Subject::Session);
+        let trace = what.trace.clone().map(Subject::Trace);
+        // One of them is required.
+        let named = trace.or_else(user).or_else(session);
+        named.unwrap_or_else(|| Subject::Trace(String::new()))
+    }
 }
 
 /// `plugin ...`
@@ -579,6 +636,9 @@ mod tests {
             "mastra-host dlq",
             "mastra-host dlq show",
             "mastra-host queue forget",
+            "mastra-host purge",
+            "mastra-host purge --user a --trace b",
+            "mastra-host purge --user=",
         ] {
             let error = Cli::try_parse_from(line.split_whitespace()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -28,6 +28,7 @@ pub mod store;
 pub mod cli;
 pub mod commands;
 pub mod conformance;
+pub mod hardening;
 pub mod print;
 pub mod run;
 pub mod scaffold;

@@ -106,6 +106,9 @@ fn start(
         color: err_look.color,
     };
     start_logs(logs).map_err(|error| (Exit::BadUsage, error.into()))?;
+    if let Command::Run(args) = &cli.command {
+        commands::run::harden(args, environment);
+    }
     let runtime = tokio::runtime::Runtime::new().map_err(|error| (Exit::Failed, error.into()))?;
     // The host that runs writes its log to stderr.
     let lines = match cli.command {

@@ -1,4 +1,4 @@
-//! Asks the host that has a data directory to run a command on it: `dlq`, `queue` and `plugin ls` work while it runs.
+//! Asks the host that has a data directory to run a command on it: `dlq`, `queue`, `purge` and `plugin ls` work while it runs.
 //!
 //! A Unix socket in the data directory, which is the owner's alone, as the prompts beside it are. The question is one line:
 //! `{"arguments":[...],"color":...,"width":...}`, the command line itself. The answer is lines `{"out":"..."}` and
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::standing::Standing;
-use super::{Components, Context, Exit, dlq, queue};
+use super::{Components, Context, Exit, dlq, purge, queue};
 use crate::cli::{Cli, Command, PluginCommand};
 use crate::config::Environment;
 use crate::config::component::ComponentFacts;
@@ -101,7 +101,7 @@ impl Control {
         loop {
             let answered = async {
                 let (stream, _) = self.listener.accept().await?;
-                answer(stream, &self.queue, &self.standing).await
+                answer(stream, self.data_dir(), &self.queue, &self.standing).await
             };
             tokio::select! {
                 () = &mut stop => return,
@@ -115,6 +115,12 @@ impl Control {
     }
 }
 
+impl Control {
+    fn data_dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+}
+
 impl Drop for Control {
     fn drop(&mut self) {
         // Best effort: the next host removes it.
@@ -124,6 +130,7 @@ impl Drop for Control {
 
 async fn answer(
     mut stream: UnixStream,
+    data_dir: &Path,
     queue: &DurableQueue,
     standing: &Standing,
 ) -> io::Result<()> {
@@ -134,9 +141,10 @@ async fn answer(
     let question: Question = serde_json::from_str(&question)?;
     let (lines, mut answers) = mpsc::sync_channel(MAX_WAITING_LINES);
     let (queue, standing) = (queue.clone(), standing.clone());
+    let data_dir = data_dir.to_owned();
     let runtime = tokio::runtime::Handle::current();
     let command = tokio::task::spawn_blocking(move || {
-        let exit = runtime.block_on(execute(&question, &queue, &standing, &lines));
+        let exit = runtime.block_on(execute(&question, &data_dir, &queue, &standing, &lines));
         // Nobody waits for the end of a command that nobody reads.
         let _ = lines.send(line(&json!({ "exit": exit.code() })));
     });
@@ -160,6 +168,7 @@ async fn next(answers: Receiver<String>) -> io::Result<Option<(String, Receiver<
 /// Runs the command of a question on the queue that is open.
 async fn execute(
     question: &Question,
+    data_dir: &Path,
     queue: &DurableQueue,
     standing: &Standing,
     lines: &SyncSender<String>,
@@ -181,6 +190,7 @@ async fn execute(
     let done = match parsed.as_ref().map(|cli| &cli.command) {
         Ok(Command::Dlq(command)) => dlq::work(command, queue, &mut ctx).await,
         Ok(Command::Queue(command)) => queue::work(command, queue, &mut ctx).await,
+        Ok(Command::Purge(args)) => purge::work(args, Some(queue), data_dir, &mut ctx).await,
         Ok(Command::Plugin(PluginCommand::Ls(args))) => {
             Ok(standing.print(args.output.format, &mut ctx))
         }

@@ -8,6 +8,7 @@ pub mod inspect;
 pub mod matrix;
 pub mod new;
 pub mod plugin;
+pub mod purge;
 pub mod queue;
 pub mod run;
 pub mod show;
@@ -112,6 +113,7 @@ pub fn execute(
         Command::Plugin(command) => plugin::run(command, ctx),
         Command::Dlq(command) => dlq::run(command, ctx),
         Command::Queue(command) => queue::run(command, ctx),
+        Command::Purge(args) => purge::run(args, ctx),
         Command::Show(command) => show::run(command, ctx),
     }
 }

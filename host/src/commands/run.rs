@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::control::Control;
 use super::standing::Standing;
 use super::{Context, Exit, causes, list_components, plugin, read_config};
+pub use harden::harden;
+
 use crate::cli::{LogFormat, Output, RunArgs};
 use crate::config::lock::Lock;
 use crate::config::select::{LoadedComponents, Plan, Planned, Reason, Request};
@@ -30,6 +32,7 @@ use crate::run::{Addresses, DRAIN_TIME, Exporters, Host, Listeners, StartError, 
 
 use reload::Files;
 
+mod harden;
 mod reload;
 mod watch;
 

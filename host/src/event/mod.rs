@@ -20,6 +20,7 @@ pub mod per_signal;
 pub mod records;
 pub mod signal_set;
 pub mod span_phases;
+pub mod subject;
 #[cfg(test)]
 mod tests;
 pub mod time;

@@ -19,6 +19,7 @@ use crate::deliver::batch::BatchLimits;
 use crate::deliver::classify::{OnUnknown, Policy};
 use crate::deliver::settings::{ExporterSettings, HoldingSettings};
 use crate::event::instrument::{Instruments, Override};
+use crate::hardening;
 use crate::http::grant::{self, GrantError, HostRequest};
 use crate::http::hop::HopTrail;
 use crate::http::message::{HttpError, Request};
@@ -72,6 +73,11 @@ pub enum StartError {
         /// What the policy said.
         reason: String,
     },
+    /// The kernel was told at the start which folders there are.
+    #[error(
+        "cannot write to `{0}`: this process was started without access to that folder; restart to apply"
+    )]
+    BeyondFolders(OutputTarget),
     /// The output target is not understood.
     #[error(transparent)]
     Output(#[from] UnknownTarget),
@@ -126,6 +132,9 @@ pub(super) async fn prepare(
         .as_deref()
         .map(OutputTarget::from_str)
         .transpose()?;
+    if let Some(target) = output.iter().find(|target| !hardening::allows(target)) {
+        return Err(StartError::BeyondFolders(target.clone()));
+    }
     let guest = GuestSettings {
         settings_json: Value::Object(settings).to_string(),
         http: Arc::new(client),

@@ -5,6 +5,7 @@
 //! Written by one host, read meanwhile by `mastra-host show` ([`Reader`]): SQLite's write-ahead log lets both go on.
 //! Everything here blocks; the callers see to it that this is fine.
 
+mod erase;
 mod read;
 mod retention;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+pub use erase::Eraser;
 pub use read::{Filter, Reader};
 pub use retention::Retention;
 
@@ -257,6 +259,8 @@ impl Store {
 fn connect(path: &Path) -> rusqlite::Result<(Connection, i64)> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // The process may write nowhere but in its own folders; sorted pages are small.
+    connection.pragma_update(None, "temp_store", "memory")?;
     let format = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok((connection, format))
 }

@@ -26,6 +26,8 @@ pub struct Retention {
     last_look: u64,
     /// The bytes of each exporter; counted when they are first needed.
     usage: Option<BTreeMap<String, u64>>,
+    /// Of the file when they were counted; another process that takes rows out changes it.
+    version: i64,
 }
 
 /// What an exporter asks room for.
@@ -59,6 +61,7 @@ impl Retention {
             max_bytes,
             last_look: 0,
             usage: None,
+            version: 0,
         }
     }
 
@@ -114,7 +117,9 @@ impl Retention {
     }
 
     fn usage(&mut self, connection: &Connection) -> rusqlite::Result<&BTreeMap<String, u64>> {
-        if self.usage.is_none() {
+        let version = connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
+        if self.usage.is_none() || version != self.version {
+            self.version = version;
             let sql = format!(
                 "SELECT exporter, sum({}) FROM row GROUP BY exporter",
                 stored_cost()

@@ -119,14 +119,15 @@ async fn an_exporter_is_added_changed_and_removed_while_events_flow() -> anyhow:
 #[tokio::test]
 async fn a_new_exporter_begins_with_what_is_still_kept_where_the_operator_wants_that()
 -> anyhow::Result<()> {
-    let dir = tempfile::tempdir()?;
     let down = Backend::start(RecordEverything).await?;
     down.on(Which::all(), Behaviour::status(503));
     let kept = Config::new().langfuse("langfuse", &down.url())?;
     let (command, file) = host(&kept)?;
+    // Other folders would need a restart.
+    let data = command.dir().join("mastra-host-data");
     let host = command.start().await?;
     send(&host, 0..7).await?;
-    let (oldest, head) = (dir.path().join("oldest"), dir.path().join("head"));
+    let (oldest, head) = (data.join("oldest"), data.join("head"));
     let more = kept
         .json("json/oldest", &oldest)?
         .with("sending_queue: {start_at: oldest}")
