@@ -11,6 +11,7 @@ use super::bindings::exported::lifecycle as wit;
 use super::limits;
 use super::load_error::LoadError;
 use crate::config::component::Grouping;
+use crate::config::settings::bounds;
 use crate::event::Signal;
 use crate::event::signal_set::SignalSet;
 use crate::event::span_phases::SpanPhases;
@@ -45,6 +46,11 @@ pub struct Description {
 
 /// A component that asks for more frequent flushes gets them this often: each is a call.
 const LEAST_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Origins and settings that name hosts, of one component.
+const MAX_HOSTS: usize = 64;
+/// A version has a dozen bytes, with the hash of a commit some sixty.
+const MAX_VERSION_BYTES: usize = 128;
 
 /// One property of the settings schema.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,14 +91,9 @@ pub(super) fn check(
             format!("`{name}` is not kebab-case of at most 64 letters, such as `my-backend`"),
         ));
     }
-    let version = Version::parse(&described.version).map_err(|error| {
-        bad(
-            "version",
-            format!("`{}` is not semver: {error}", described.version),
-        )
-    })?;
-    let settings_schema: Value = serde_json::from_str(&described.settings_schema)
-        .map_err(|error| bad("settings-schema", format!("not JSON: {error}")))?;
+    let version = version(&described.version).map_err(|reason| bad("version", reason))?;
+    let settings_schema =
+        schema(&described.settings_schema).map_err(|reason| bad("settings-schema", reason))?;
     let settings = settings(&settings_schema).map_err(|reason| bad("settings-schema", reason))?;
     let wit::BatchLimits {
         max_items,
@@ -120,6 +121,13 @@ pub(super) fn check(
     }
     let grouping =
         grouping(described.grouping, phases).map_err(|reason| bad("grouping", reason))?;
+    if described.hosts.len() > MAX_HOSTS {
+        let count = described.hosts.len();
+        return Err(bad(
+            "hosts",
+            format!("{count}; at most {MAX_HOSTS} are granted"),
+        ));
+    }
     let hosts = described
         .hosts
         .into_iter()
@@ -141,6 +149,27 @@ pub(super) fn check(
             .flush_interval
             .map(|nanos| Duration::from_nanos(nanos).max(LEAST_FLUSH_INTERVAL)),
     })
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    let shown = limits::short(text);
+    if text.len() > MAX_VERSION_BYTES {
+        return Err(format!(
+            "`{shown}` is longer than {MAX_VERSION_BYTES} bytes"
+        ));
+    }
+    Version::parse(text).map_err(|error| format!("`{shown}` is not semver: {error}"))
+}
+
+/// Refused by its size before it is parsed, and by its form before anything is made of it.
+fn schema(text: &str) -> Result<Value, String> {
+    if text.len() > bounds::MAX_SCHEMA_BYTES {
+        let (bytes, most) = (text.len(), bounds::MAX_SCHEMA_BYTES);
+        return Err(format!("{bytes} bytes long; {most} are read"));
+    }
+    let schema = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    bounds::check(&schema)?;
+    Ok(schema)
 }
 
 fn grouping(grouping: wit::Grouping, phases: SpanPhases) -> Result<Grouping, String> {
@@ -197,6 +226,7 @@ fn host(request: wit::HostRequest, settings: &[Setting]) -> Result<HostRequest, 
             Ok(HostRequest::FromSetting(name))
         }
         wit::HostRequest::FromSetting(name) => {
+            let name = limits::short(&name);
             Err(format!("`{name}` is not a property of the settings schema"))
         }
         wit::HostRequest::Origin(origin) => match origin.parse() {
@@ -226,6 +256,7 @@ fn settings(schema: &Value) -> Result<Vec<Setting>, String> {
         .iter()
         .find(|name| !properties.contains_key(**name))
     {
+        let name = limits::short(name);
         return Err(format!(
             "`required` names `{name}`, which `properties` does not have"
         ));
@@ -261,7 +292,7 @@ fn setting(name: &str, property: &Value, required: bool) -> Result<Setting, Stri
         description: property
             .get("description")
             .and_then(Value::as_str)
-            .map(str::to_owned),
+            .map(limits::short),
         required,
         default: property.get("default").cloned(),
         env,

@@ -15,6 +15,7 @@ use super::contained::{CpuMeter, Panicked, accounted, contained};
 use super::imports::HostState;
 use super::outcome::CallError;
 use super::ticker::Ticker;
+use crate::telemetry::visible::visible;
 
 /// Caps on what the instances of one exporter may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -304,16 +305,17 @@ impl Fault {
 /// Slots are freed when another exporter's instance retires; that is a matter of seconds.
 const NO_SLOT_RETRY: Duration = Duration::from_secs(1);
 
-/// Text of a guest, cut to what a log line or a dead letter can hold.
+/// Text of a guest, cut to what a log line or a dead letter can hold, with every character shown that a terminal would
+/// obey or hide.
 pub(super) fn short(text: &str) -> String {
     /// A sentence or two.
     const MAX_BYTES: usize = 512;
     if text.len() <= MAX_BYTES {
-        return text.to_owned();
+        return visible(text).into_owned();
     }
     let mut end = MAX_BYTES;
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}...", text.get(..end).unwrap_or_default())
+    format!("{}...", visible(text.get(..end).unwrap_or_default()))
 }

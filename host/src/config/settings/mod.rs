@@ -8,21 +8,25 @@
 //! - An environment variable that is set to nothing counts as not set.
 //! - Messages name the setting, the environment variable and the value, but never the value of a secret.
 
+pub mod bounds;
 pub mod schema;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{PatternOptions, ValidationError};
+use jsonschema::{Draft, PatternOptions, ValidationError};
 use serde_json::{Map, Value};
 
 use super::RawSettings;
 use super::env::Environment;
 use super::nearest::suggestion;
 use super::problem::{Position, Problem};
+use crate::telemetry::visible::bounded;
 
 /// Settings that fit the schema. `Debug` shows only their names: which are secret is the schema's business.
 #[derive(Clone, Default, PartialEq)]
@@ -266,14 +270,14 @@ fn add_unlisted(
 
 /// What the schema says against the values. Missing top-level settings are already reported.
 fn violations(schema: &Value, raw: &RawSettings, resolved: &Resolved) -> Vec<SettingProblem> {
-    // The component wrote the patterns: an engine without backtracking cannot be made to run for ever.
-    let options = jsonschema::options()
-        .should_validate_formats(true)
-        .with_pattern_options(PatternOptions::regex());
-    let validator = match options.build(schema) {
-        Ok(validator) => validator,
-        Err(error) => {
-            let kind = SettingFault::Schema(error.to_string());
+    let found = match bounds::check(schema) {
+        Ok(()) => in_time(schema, &resolved.values),
+        Err(reason) => Err(reason),
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(reason) => {
+            let kind = SettingFault::Schema(reason);
             return vec![SettingProblem {
                 setting: String::new(),
                 kind,
@@ -281,9 +285,59 @@ fn violations(schema: &Value, raw: &RawSettings, resolved: &Resolved) -> Vec<Set
             }];
         }
     };
-    let values = Value::Object(resolved.values.clone());
-    let mut problems = Vec::new();
-    for error in validator.iter_errors(&values) {
+    let problem = |(path, message): (Vec<String>, String)| {
+        let name = path.first().map_or("", String::as_str);
+        let variable = resolved.from_environment.get(name).cloned();
+        SettingProblem {
+            setting: path.join("."),
+            kind: SettingFault::Invalid { message, variable },
+            at: raw.positions.get(name).copied(),
+        }
+    };
+    found.into_iter().map(problem).collect()
+}
+
+/// The paths of values that do not fit, each with the reason.
+type Found = Vec<(Vec<String>, String)>;
+
+/// How long a schema may be checked. The largest of ours takes a few milliseconds.
+const MAX_CHECK: Duration = Duration::from_secs(5);
+
+/// Checks on a thread of its own: whatever [`bounds`] has missed costs one thread and an error, and not the caller.
+fn in_time(schema: &Value, values: &Map<String, Value>) -> Result<Found, String> {
+    /// Validators call themselves for each level.
+    const STACK_BYTES: usize = 8 << 20;
+    let (schema, values) = (schema.clone(), Value::Object(values.clone()));
+    let (answer, answered) = mpsc::sync_channel(1);
+    std::thread::Builder::new()
+        .name("schema".to_owned())
+        .stack_size(STACK_BYTES)
+        // Who no longer waits for the answer has reported the time.
+        .spawn(move || drop(answer.send(check_values(&schema, &values))))
+        .map_err(|error| format!("it cannot be checked: {error}"))?;
+    answered.recv_timeout(MAX_CHECK).unwrap_or_else(|error| {
+        Err(match error {
+            RecvTimeoutError::Timeout => {
+                format!("checking it takes more than {} s", MAX_CHECK.as_secs())
+            }
+            RecvTimeoutError::Disconnected => "the check of it failed".to_owned(),
+        })
+    })
+}
+
+fn check_values(schema: &Value, values: &Value) -> Result<Found, String> {
+    // The component wrote the patterns: an engine without backtracking cannot be made to run for ever.
+    let patterns = PatternOptions::regex()
+        .size_limit(bounds::MAX_PATTERN_MEMORY)
+        .dfa_size_limit(bounds::MAX_PATTERN_MEMORY);
+    let validator = jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .should_validate_formats(true)
+        .with_pattern_options(patterns)
+        .build(schema)
+        .map_err(|error| short_text(&error.to_string()))?;
+    let mut found = Found::new();
+    for error in validator.iter_errors(values).take(MAX_PROBLEMS) {
         let path: Vec<String> = error
             .instance_path()
             .as_str()
@@ -294,17 +348,16 @@ fn violations(schema: &Value, raw: &RawSettings, resolved: &Resolved) -> Vec<Set
         if path.is_empty() && matches!(error.kind(), ValidationErrorKind::Required { .. }) {
             continue;
         }
-        let name = path.first().map_or("", String::as_str);
         let message = describe(&error, schema::is_secret_path(schema, &path));
-        let variable = resolved.from_environment.get(name).cloned();
-        problems.push(SettingProblem {
-            setting: path.join("."),
-            kind: SettingFault::Invalid { message, variable },
-            at: raw.positions.get(name).copied(),
-        });
+        found.push((path, message));
     }
-    problems
+    Ok(found)
 }
+
+/// Of one component's settings. Whoever mends these sees the next ones.
+const MAX_PROBLEMS: usize = 50;
+/// Of what an `enum` allows.
+const MAX_OPTIONS: usize = 20;
 
 /// One segment of a JSON pointer.
 fn unescape(segment: &str) -> String {
@@ -331,6 +384,7 @@ fn describe(error: &ValidationError<'_>, is_secret: bool) -> String {
                 .as_array()
                 .into_iter()
                 .flatten()
+                .take(MAX_OPTIONS)
                 .map(short)
                 .collect();
             format!("{shown} is not one of {}", options.join(", "))
@@ -345,21 +399,30 @@ fn describe(error: &ValidationError<'_>, is_secret: bool) -> String {
             format!("{shown} is longer than {limit} characters")
         }
         ValidationErrorKind::Pattern { pattern } => {
+            let pattern = short_text(pattern);
             format!("{shown} does not match the pattern {pattern}")
         }
         ValidationErrorKind::Required { property } => format!("missing {}", short(property)),
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             format!("unknown inside it: {}", unexpected.join(", "))
         }
-        _ => error.masked_with(shown).to_string(),
+        _ => bounded(&error.masked_with(shown).to_string(), MAX_MESSAGE_CHARS).into_owned(),
     }
 }
 
+/// What a check says that this file has no words for.
+const MAX_MESSAGE_CHARS: usize = 300;
+
 /// A value on one line, at most 60 characters; texts without quotes.
 fn short(value: &Value) -> String {
-    let text = value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned);
+    match value.as_str() {
+        Some(text) => short_text(text),
+        None => short_text(&value.to_string()),
+    }
+}
+
+/// A text of a component, as [`short`] shows it.
+fn short_text(text: &str) -> String {
     let mut characters = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     let start: String = characters.by_ref().take(60).collect();
     if characters.next().is_some() {
