@@ -316,6 +316,23 @@ Settings
     }
 
     #[test]
+    fn names_and_texts_of_any_length_and_kind_are_shown_in_their_line() {
+        let name = "n".repeat(70_000) + "\u{1b}]0;x\u{7}\nforged";
+        let schema = json!({"type": "object", "properties": {
+            name: {"type": "string", "description": "d\u{202e}\n".repeat(70_000), "x-env": ["A\u{1b}[1A"]},
+            "short": {"enum": ["a\nb"], "default": "c\td"},
+        }});
+        let text = human(
+            &ComponentFacts::sample("a\nb", &[], schema),
+            Look::default(),
+        );
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()));
+        assert!(!text.contains('\u{202e}'));
+        assert!(text.lines().all(|line| !line.starts_with("forged")));
+        assert!(text.len() < 100_000, "{} bytes", text.len());
+    }
+
+    #[test]
     fn programs_get_the_promised_keys() {
         let value: Value = serde_json::from_str(&json(&langfuse())).unwrap();
         assert_eq!(value["name"], "langfuse");
