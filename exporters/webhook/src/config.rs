@@ -18,7 +18,7 @@ pub const MAX_BYTES: u32 = 1 << 20;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Where events are posted.
+    /// Where events are posted. Path and query are placeholders: whoever knows them may post.
     pub url: String,
     /// Array or lines.
     #[serde(default)]
@@ -75,6 +75,7 @@ pub fn schema() -> SettingsSchema {
             Setting::uri("url")
                 .about("Where events are posted.")
                 .env(&["WEBHOOK_URL", "WEBHOOK_BASE_URL"])
+                .secret()
                 .required(),
         )
         .with(
@@ -135,6 +136,12 @@ impl Settings {
         self.authorization = self.authorization.filter(|text| !text.is_empty());
         self.signing_secret = self.signing_secret.filter(|text| !text.is_empty());
         errors.extend(SettingError::of_url("url", &self.url));
+        if has_user(&self.url) {
+            errors.push(SettingError::new(
+                "url",
+                "must not have a user or password: use authorization",
+            ));
+        }
         if !is_header_name(&self.signature_header) {
             errors.push(SettingError::new(
                 "signature_header",
@@ -170,6 +177,14 @@ impl Settings {
     }
 }
 
+/// Whether something stands before the host: the host sends no such request.
+fn has_user(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#'])
+        .next()
+        .is_some_and(|authority| authority.contains('@'))
+}
+
 /// A token of RFC 9110, section 5.6.2.
 fn is_header_name(name: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -188,6 +203,12 @@ mod tests {
         let names: Vec<_> = errors.iter().map(|error| error.setting.as_str()).collect();
         assert_eq!(names, ["url", "signature_header", "headers", "headers"]);
         assert!(errors[2].reason.contains("{{trace}} is not known"));
+    }
+
+    #[test]
+    fn a_user_in_the_url_is_refused() {
+        assert!(has_user("https://user:password@h/x"));
+        assert!(!has_user("https://h/x@y?z=@"));
     }
 
     #[test]

@@ -341,6 +341,8 @@ pub struct ExporterHttp {
     pub client_certificate: Option<ClientCertificate>,
     /// `compression`
     pub compression: Compress,
+    /// `allow_metadata`: whether a setting may name a cloud's metadata service.
+    pub allows_metadata: bool,
 }
 
 impl fmt::Debug for ExporterHttp {
@@ -353,6 +355,7 @@ impl fmt::Debug for ExporterHttp {
             .field("ca_file", &self.ca_file)
             .field("client_certificate", &self.client_certificate)
             .field("compression", &self.compression)
+            .field("allows_metadata", &self.allows_metadata)
             .finish()
     }
 }

@@ -432,6 +432,8 @@ fn http(mut section: Section<'_>, timeout: Duration, problems: &Problems) -> Exp
         ("never", Compress::Never),
     ];
     let compression = section.choice("compression", Compress::Auto, &choices);
+    let yes_or_no = [("true", true), ("false", false)];
+    let allows_metadata = section.choice("allow_metadata", false, &yes_or_no);
     let client_certificate = match (cert, key) {
         (Some(cert), Some(key)) => Some(ClientCertificate {
             cert_file: PathBuf::from(cert.value),
@@ -457,6 +459,7 @@ fn http(mut section: Section<'_>, timeout: Duration, problems: &Problems) -> Exp
         ca_file,
         client_certificate,
         compression,
+        allows_metadata,
     }
 }
 

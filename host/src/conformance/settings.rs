@@ -106,9 +106,11 @@ fn ideas(name: &str, property: &Value) -> Vec<Value> {
     if property.get("format").and_then(Value::as_str) == Some("uri") {
         // A secret URL is one with a credential, such as a DSN.
         return if is_secret {
-            vec![json!(format!(
-                "https://conformance-{word}@{word}.example/1"
-            ))]
+            vec![
+                json!(format!("https://conformance-{word}@{word}.example/1")),
+                // Or one whose path is the credential, such as a webhook.
+                json!(format!("https://{word}.example/conformance-{word}")),
+            ]
         } else {
             vec![
                 json!(format!("https://{word}.example")),

@@ -262,6 +262,7 @@ fn connect(
             exporter: description.name.clone(),
             origins: origins.map_err(|error| surroundings(&error))?,
             operator_hosts: Vec::new(),
+            allows_metadata: false,
             own_listeners: Vec::new(),
             hops: Arc::default(),
             secrets,

@@ -14,21 +14,45 @@ pub(super) enum AddressKind {
     Metadata,
 }
 
-/// Metadata and credential services of the clouds. Most are link-local as well; listed because even a host name that
-/// the operator's setting holds may not resolve to them.
-const METADATA_V4: [Ipv4Addr; 6] = [
+/// Metadata and credential services of the clouds. Most are link-local as well. They are listed because they hand out
+/// the machine's credentials, so that a setting that names such a host is not enough.
+const METADATA_V4: [Ipv4Addr; 9] = [
     Ipv4Addr::new(169, 254, 169, 254), // AWS, GCP, Azure, OpenStack, DigitalOcean
     Ipv4Addr::new(169, 254, 170, 2),   // AWS ECS task credentials
     Ipv4Addr::new(169, 254, 170, 23),  // AWS EKS pod identity
     Ipv4Addr::new(100, 100, 100, 200), // Alibaba
     Ipv4Addr::new(168, 63, 129, 16),   // Azure wire server, in a public range
     Ipv4Addr::new(192, 0, 0, 192),     // Oracle
+    Ipv4Addr::new(169, 254, 169, 252), // GKE
+    Ipv4Addr::new(169, 254, 42, 42),   // Scaleway
+    Ipv4Addr::new(169, 254, 0, 23),    // Tencent
 ];
-const METADATA_V6: [Ipv6Addr; 3] = [
+const METADATA_V6: [Ipv6Addr; 5] = [
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), // AWS
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),  // AWS EKS pod identity
     Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),  // GCP
+    Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),   // Scaleway
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe), // OpenStack
 ];
+
+/// Names of the same services. They are known by their addresses, but a proxy resolves names itself.
+const METADATA_NAMES: [&str; 8] = [
+    "metadata",
+    "metadata.google.internal",
+    "metadata.goog",
+    "metadata.azure.internal",
+    "metadata.tencentyun.com",
+    "instance-data",
+    "instance-data.ec2.internal",
+    "metadata.platformequinix.com",
+];
+
+/// Whether the name is that of a metadata service. A single word means one only in a network that we do not see.
+pub(super) fn is_metadata_name(name: &str, is_proxied: bool) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let mut names = METADATA_NAMES.iter();
+    (is_proxied || name.contains('.')) && names.any(|known| known.eq_ignore_ascii_case(name))
+}
 
 /// The kind of an address; of the IPv4 address inside, where IPv6 only wraps one.
 pub(super) fn kind(ip: IpAddr) -> AddressKind {
@@ -79,12 +103,19 @@ fn kind_v6(ip: Ipv6Addr) -> AddressKind {
     })
 }
 
-/// Mapped (`::ffff:a.b.c.d`), NAT64 (`64:ff9b::a.b.c.d`) and 6to4 (`2002:ab:cd::`).
+/// Mapped (`::ffff:a.b.c.d`), compatible (`::a.b.c.d`), translated (`::ffff:0:a.b.c.d`), NAT64 (`64:ff9b::a.b.c.d` and
+/// below `64:ff9b:1::`) and 6to4 (`2002:ab:cd::`).
 fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match ip.segments() {
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            Some(join(high, low))
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(join(high, low)),
+        [0x64, 0xff9b, 1, .., high, low] => {
+            // A network of its own may translate to anything, but never to somebody else.
+            let inside = join(high, low);
+            METADATA_V4.contains(&inside).then_some(inside)
         }
         [0x2002, high, low, ..] => Some(join(high, low)),
         _ => None,
@@ -212,6 +243,13 @@ mod tests {
             "fd00:ec2::254",
             "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::a9fe:a9fe",
+            "::169.254.169.254",
+            "::ffff:0:169.254.169.254",
+            "2002:a9fe:a9fe::",
+            "169.254.169.252",
+            "fe80::a9fe:a9fe",
+            "fd00:42::42",
         ] {
             assert_eq!(kind_of(text), AddressKind::Metadata, "{text}");
         }

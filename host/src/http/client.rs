@@ -60,6 +60,8 @@ pub struct ClientSettings {
     pub origins: Vec<Origin>,
     /// What the operator's own settings name (`grant::operator_hosts`): only these may be at private addresses.
     pub operator_hosts: Vec<HostPort>,
+    /// Whether hosts that the operator named may be metadata services (`http.allow_metadata`).
+    pub allows_metadata: bool,
     /// Where this process listens, with the ports that were bound.
     pub own_listeners: Vec<SocketAddr>,
     /// Of this process.
@@ -167,6 +169,7 @@ impl Client {
         let policy = Arc::new(Policy {
             origins: mem::take(&mut settings.origins),
             operator_hosts: settings.operator_hosts.drain(..).collect(),
+            allows_metadata: settings.allows_metadata,
             own_listeners: mem::take(&mut settings.own_listeners),
             is_proxied: proxy.is_some(),
         });
@@ -175,6 +178,7 @@ impl Client {
             .entries()
             .iter()
             .map(|entry| entry.value.expose());
+        let hidden = hidden.chain(settings.secrets.fragments());
         let scrubber = Scrubber::new(hidden.chain(proxy.iter().filter_map(Proxy::password)));
         let inner = Inner {
             wire: wire(&policy, &settings, proxy.as_ref())?,

@@ -1,5 +1,6 @@
 //! Puts secrets in the place of their placeholders: after the policy check, in header values, query values and JSON
-//! bodies. Everywhere else a placeholder is an error that names the place.
+//! bodies. What was the path of a secret URL is filled in in a path. Everywhere else a placeholder is an error that names
+//! the place.
 //!
 //! Pure. Text that looks like a placeholder but is none of this exporter's stays as it is. What was filled in is not
 //! looked at again, so that a secret that contains a placeholder's text is just text.
@@ -10,7 +11,7 @@ use aho_corasick::{AhoCorasick, BuildError, MatchKind};
 use bytes::Bytes;
 
 use super::message::HttpError;
-use super::secrets::{Entry, Secrets};
+use super::secrets::{Entry, Place, Secrets};
 
 /// Finds and fills the placeholders of one exporter.
 #[derive(Debug)]
@@ -55,8 +56,36 @@ impl Filler {
         }
     }
 
+    /// Refuses a piece of a URL that holds a placeholder of something else than a piece of a URL. Returns how many it
+    /// holds.
+    pub(super) fn pieces_of_url(&self, place: &str, text: &str) -> Result<usize, HttpError> {
+        let Some(finder) = &self.finder else {
+            return Ok(0);
+        };
+        let mut pieces = 0;
+        for found in finder.find_iter(text) {
+            match self.entries.get(found.pattern().as_usize()) {
+                Some(entry) if entry.place == Place::Url => pieces += 1,
+                _ => self.refuse_in(
+                    place,
+                    text.get(found.range()).unwrap_or_default().as_bytes(),
+                )?,
+            }
+        }
+        Ok(pieces)
+    }
+
+    /// Fills a path in, which holds nothing but pieces of URLs.
+    pub(super) fn fill_path<'t>(&self, path: &'t str) -> Cow<'t, str> {
+        self.fill_plain(path)
+    }
+
     /// Fills a text in, each secret as `encode` writes it.
-    pub(super) fn fill<'t>(&self, text: &'t str, encode: impl Fn(&str) -> String) -> Cow<'t, str> {
+    pub(super) fn fill<'t>(
+        &self,
+        text: &'t str,
+        encode: impl Fn(&Entry) -> String,
+    ) -> Cow<'t, str> {
         let Some(finder) = &self.finder else {
             return Cow::Borrowed(text);
         };
@@ -67,7 +96,7 @@ impl Filler {
                 continue;
             };
             filled.push_str(text.get(done..found.start()).unwrap_or_default());
-            filled.push_str(&encode(entry.value.expose()));
+            filled.push_str(&encode(entry));
             done = found.end();
         }
         if done == 0 {
@@ -79,7 +108,7 @@ impl Filler {
 
     /// Fills a text in as it is.
     pub(super) fn fill_plain<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.fill(text, str::to_owned)
+        self.fill(text, |entry| entry.value.expose().to_owned())
     }
 
     /// Fills the values of a query in, percent-encoded.
@@ -89,9 +118,12 @@ impl Filler {
         }
         for pair in query.split('&') {
             let (name, _) = pair.split_once('=').unwrap_or((pair, ""));
-            self.refuse_in("name of a query parameter", name.as_bytes())?;
+            self.pieces_of_url("name of a query parameter", name)?;
         }
-        Ok(self.fill(query, percent_encoded))
+        Ok(self.fill(query, |entry| match entry.place {
+            Place::Value => percent_encoded(entry.value.expose()),
+            Place::Url => entry.value.expose().to_owned(),
+        }))
     }
 
     /// Fills a JSON body in, JSON-escaped. Only secrets of settings marked `x-in-body`; any other placeholder is refused.

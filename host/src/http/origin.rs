@@ -208,6 +208,11 @@ impl FromStr for Origin {
             return Err(fail("it has a path, query or fragment"));
         }
         let host = match (url.host(), is_pattern) {
+            (Some(Host::Domain(domain)), true) if is_shared(domain) => {
+                return Err(fail(
+                    "`*.` leads a public suffix, below which everybody may register names; name the hosts, or a domain of one owner",
+                ));
+            }
             (Some(Host::Domain(domain)), true) => HostPattern::OneLabelUnder(domain.to_owned()),
             (Some(_), true) => return Err(fail("`*.` cannot lead an IP address")),
             (Some(host), false) => HostPattern::Exact(host.to_string()),
@@ -216,6 +221,16 @@ impl FromStr for Origin {
         let port = url.port().unwrap_or_else(|| scheme.default_port());
         Ok(Self { scheme, host, port })
     }
+}
+
+/// Whether hosts one label below this domain belong to different owners: the domain is a public suffix (`com`, `co.uk`,
+/// `github.io`), or all names below it are.
+fn is_shared(domain: &str) -> bool {
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
+    let host = format!("a.{domain}");
+    let suffix_bytes =
+        |name: &str| psl::suffix(name.as_bytes()).map(|suffix| suffix.as_bytes().len());
+    suffix_bytes(&host).is_none_or(|bytes| bytes >= domain.len())
 }
 
 fn without_userinfo(text: &str) -> String {
@@ -340,6 +355,34 @@ mod tests {
             .parse::<Origin>()
             .unwrap_err();
         assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_star_below_a_public_suffix_is_refused() {
+        for text in [
+            "https://*.com",
+            "https://*.com.",
+            "https://*.COM:8443",
+            "https://*.co.uk",
+            "https://*.github.io",
+            "https://*.s3.amazonaws.com",
+            "https://*.vercel.app",
+            "https://*.internal",
+            "https://*.localhost",
+            "https://*.ck",
+            "https://*.xn--p1ai",
+        ] {
+            let error = text.parse::<Origin>().unwrap_err();
+            assert!(error.reason.contains("public suffix"), "{text}: {error}");
+        }
+        for text in [
+            "https://*.grafana.net",
+            "https://*.example.co.uk",
+            "https://*.me.github.io",
+            "https://*.acme.internal",
+        ] {
+            assert!(text.parse::<Origin>().is_ok(), "{text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Two steps with the policy check between them: [`Outgoing::check`] reads the request and refuses what is malformed, and
 //! no secret is touched; [`Outgoing::seal_body`] and [`Outgoing::head`] fill the secrets in.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use base64::Engine;
@@ -116,9 +117,12 @@ impl Outgoing {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The URL with its query filled in.
+    /// The URL with its path and query filled in.
     pub(super) fn filled_url(&self, filler: &Filler) -> Result<Url, HttpError> {
         let mut url = self.url.clone();
+        if let Cow::Owned(path) = filler.fill_path(self.url.path()) {
+            url.set_path(&path);
+        }
         if let Some(query) = self.url.query() {
             url.set_query(Some(&filler.fill_query(query)?));
         }
@@ -208,10 +212,14 @@ impl Outgoing {
 fn check_url(text: &str, filler: &Filler) -> Result<Url, HttpError> {
     // Before parsing: the parser lowers a host's case and encodes a path, and neither may hide a placeholder.
     let before_query = text.split(['?', '#']).next().unwrap_or_default();
-    filler.refuse_in("host or path of the URL", before_query.as_bytes())?;
+    let place = "host or path of the URL";
+    let written = filler.pieces_of_url(place, before_query)?;
     let mut url =
         Url::parse(text).map_err(|error| invalid(format!("the URL cannot be read: {error}")))?;
-    filler.refuse_in("host or path of the URL", url.path().as_bytes())?;
+    // Path and query of a secret URL stand for themselves there, and nowhere before them.
+    if filler.pieces_of_url(place, url.path())? != written {
+        filler.refuse_in(place, before_query.as_bytes())?;
+    }
     if let Some(fragment) = url.fragment() {
         filler.refuse_in("fragment of the URL", fragment.as_bytes())?;
         url.set_fragment(None);

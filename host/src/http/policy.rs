@@ -7,7 +7,7 @@
 //! - One of our own listeners: never.
 //! - Public: yes, if the origin is granted.
 //! - Loopback, private, link-local and every other inner range: only if the operator's own setting names that host and port.
-//! - A metadata service: only if the operator's own setting names that very address; a name does not do.
+//! - A metadata service, by address or by name: only if, besides, `http.allow_metadata` is set for the exporter.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +23,8 @@ use super::origin::{HostPort, Origin};
 pub(super) struct Policy {
     pub(super) origins: Vec<Origin>,
     pub(super) operator_hosts: HashSet<HostPort>,
+    /// `http.allow_metadata`
+    pub(super) allows_metadata: bool,
     pub(super) own_listeners: Vec<SocketAddr>,
     /// A proxy resolves names, so that only literal addresses can be checked here.
     pub(super) is_proxied: bool,
@@ -42,9 +44,9 @@ pub(super) enum AddressDenied {
         range: &'static str,
     },
     #[error(
-        "`{host}` resolves to {ip}, a metadata service; only a setting of the operator that names the address itself allows that"
+        "`{host}` is a metadata service, which hands out the machine's credentials; if it is meant, name it in a setting and write `http.allow_metadata: true` for this exporter"
     )]
-    Metadata { host: HostPort, ip: IpAddr },
+    Metadata { host: HostPort },
 }
 
 impl Policy {
@@ -66,6 +68,13 @@ impl Policy {
         match url.host() {
             Some(Host::Ipv4(ip)) => self.check_literal(&target, ip.into())?,
             Some(Host::Ipv6(ip)) => self.check_literal(&target, ip.into())?,
+            Some(Host::Domain(name))
+                if address::is_metadata_name(name, self.is_proxied)
+                    && !self.may_reach_metadata(&target) =>
+            {
+                let denied = AddressDenied::Metadata { host: target };
+                return Err(HttpError::Denied(denied.to_string()));
+            }
             Some(Host::Domain(name))
                 if self.is_proxied
                     && is_localhost(name)
@@ -92,7 +101,7 @@ impl Policy {
         match address::kind(ip) {
             AddressKind::Public => Ok(()),
             AddressKind::Inner(_) if is_named => Ok(()),
-            AddressKind::Metadata if is_named && is_literal(&target.host) => Ok(()),
+            AddressKind::Metadata if self.may_reach_metadata(target) => Ok(()),
             AddressKind::Inner(range) => Err(AddressDenied::Inner {
                 host: target.clone(),
                 ip,
@@ -100,9 +109,12 @@ impl Policy {
             }),
             AddressKind::Metadata => Err(AddressDenied::Metadata {
                 host: target.clone(),
-                ip,
             }),
         }
+    }
+
+    fn may_reach_metadata(&self, target: &HostPort) -> bool {
+        self.allows_metadata && self.operator_hosts.contains(target)
     }
 
     /// Whether `target` at this address is somebody else.
@@ -133,10 +145,6 @@ impl Policy {
     }
 }
 
-fn is_literal(host: &str) -> bool {
-    host.starts_with('[') || host.parse::<IpAddr>().is_ok()
-}
-
 fn is_localhost(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "localhost" || name.ends_with(".localhost")
@@ -153,6 +161,7 @@ mod tests {
         Policy {
             origins: origins.iter().map(|text| text.parse().unwrap()).collect(),
             operator_hosts: hosts.collect(),
+            allows_metadata: false,
             own_listeners: vec!["127.0.0.1:4318".parse().unwrap()],
             is_proxied: false,
         }
@@ -267,19 +276,38 @@ mod tests {
     #[test]
     fn what_the_operators_setting_names_may_be_inside() {
         let policy = policy(
-            &[
-                "http://127.0.0.1:3000",
-                "http://127.0.0.1:9000",
-                "http://169.254.169.254",
-            ],
-            &["http://127.0.0.1:3000", "http://169.254.169.254"],
+            &["http://127.0.0.1:3000", "http://127.0.0.1:9000"],
+            &["http://127.0.0.1:3000"],
         );
         assert!(check(&policy, "http://0x7f.1:3000/").is_ok());
-        assert!(check(&policy, "http://169.254.169.254/").is_ok());
         assert!(
             is_denied(&check(&policy, "http://127.0.0.1:9000/")),
             "the setting names another port"
         );
+    }
+
+    #[test]
+    fn a_metadata_service_needs_the_setting_and_allow_metadata() {
+        let urls = [
+            "http://169.254.169.254",
+            "http://[fd00:ec2::254]",
+            "http://100.100.100.200",
+            "http://[::ffff:169.254.169.254]",
+            "http://metadata.google.internal",
+        ];
+        let (named, not_named) = (policy(&urls, &urls), policy(&urls, &[]));
+        let allowing = |mut policy: Policy| {
+            policy.allows_metadata = true;
+            policy
+        };
+        let (allowed, only_allowed) =
+            (allowing(policy(&urls, &urls)), allowing(policy(&urls, &[])));
+        for url in urls {
+            assert!(is_denied(&check(&not_named, url)), "{url}");
+            assert!(is_denied(&check(&named, url)), "{url}");
+            assert!(is_denied(&check(&only_allowed, url)), "{url}");
+            assert!(check(&allowed, url).is_ok(), "{url}");
+        }
     }
 
     #[test]

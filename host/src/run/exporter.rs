@@ -250,6 +250,7 @@ fn client(
         exporter: id.to_string(),
         origins: grant::requested_origins(hosts, values)?,
         operator_hosts: grant::operator_hosts(hosts, &operators)?,
+        allows_metadata: http.allows_metadata,
         own_listeners: shared.own_listeners.clone(),
         hops: Arc::clone(&shared.hops),
         secrets,

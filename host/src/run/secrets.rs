@@ -12,9 +12,13 @@ pub(crate) fn hide_secrets(
 ) -> Result<(Map<String, Value>, Secrets), HideError> {
     let mut secrets = Secrets::default();
     let mut settings = values.clone();
-    for setting in description.settings.iter().filter(|setting| setting.secret) {
-        if let Some(value) = settings.get_mut(&setting.name) {
-            hide(setting, value, &mut secrets)?;
+    for setting in &description.settings {
+        match settings.get_mut(&setting.name) {
+            Some(value) if setting.secret => hide(setting, value, &mut secrets)?,
+            Some(Value::String(url)) if setting.uri => {
+                *url = secrets.hide_password_of(&setting.name, url)?;
+            }
+            _ => {}
         }
     }
     Ok((settings, secrets))
@@ -33,7 +37,12 @@ fn hide(setting: &Setting, value: &mut Value, secrets: &mut Secrets) -> Result<(
         Value::Object(fields) => fields
             .values_mut()
             .try_for_each(|field| hide(setting, field, secrets))?,
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        // A schema without a type lets a number through: as a text it can be hidden.
+        Value::Number(number) => {
+            let text = number.to_string();
+            *value = Value::String(secrets.hide(&setting.name, &text, setting.in_body)?);
+        }
+        Value::Null | Value::Bool(_) => {}
     }
     Ok(())
 }

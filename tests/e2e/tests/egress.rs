@@ -179,6 +179,105 @@ async fn the_hosts_own_listener_is_no_target() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_metadata_service_is_reached_only_with_allow_metadata() -> anyhow::Result<()> {
+    for place in [
+        "http://169.254.169.254",
+        "http://[fd00:ec2::254]",
+        "http://100.100.100.200",
+        "http://metadata.google.internal",
+    ] {
+        let config = Config::new().langfuse("langfuse", place)?;
+        let finished = run(&config)?.on_free_ports().finish().await?;
+        finished.expect_code(2)?;
+        let said = &finished.stderr;
+        assert!(
+            said.contains("http.allow_metadata: true"),
+            "{place}: {said}"
+        );
+    }
+    let config = Config::new()
+        .langfuse("langfuse", "http://169.254.169.254")?
+        .with("http: {allow_metadata: true}");
+    // Nothing is sent: there are no events.
+    run(&config)?
+        .start()
+        .await?
+        .terminate()
+        .await?
+        .expect_code(0)
+}
+
+/// Inspects a component of ours with some bytes replaced by as many others.
+async fn inspect_patched(name: &str, from: &str, to: &str) -> anyhow::Result<Finished> {
+    anyhow::ensure!(from.len() == to.len(), "a component keeps its length");
+    let mut bytes = std::fs::read(components::exporter(name)?)?;
+    let found = bytes
+        .windows(from.len())
+        .position(|part| part == from.as_bytes());
+    let at = found.ok_or_else(|| anyhow::anyhow!("{name} does not hold {from}"))?;
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    let command = HostCommand::new("inspect")?;
+    let file = command.dir().join(format!("{name}.wasm"));
+    std::fs::write(&file, bytes)?;
+    command.arg(file).finish().await
+}
+
+#[tokio::test]
+async fn a_component_that_asks_for_the_hosts_of_everybody_is_refused() -> anyhow::Result<()> {
+    // An operator of Grafana's names is one; anybody gets one below `netlify.app`.
+    let finished = inspect_patched(
+        "grafana-cloud",
+        "https://*.grafana.net",
+        "https://*.netlify.app",
+    )
+    .await?;
+    finished.expect_code(1)?;
+    let said = &finished.stderr;
+    assert!(
+        said.contains("https://*.netlify.app") && said.contains("public suffix"),
+        "{said}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_component_that_marks_a_secret_where_no_mark_counts_is_refused() -> anyhow::Result<()> {
+    let (plain, marked) = (r#"{"type":"string"}"#, r#"{"x-secret":true}"#);
+    let finished = inspect_patched("langfuse", plain, marked).await?;
+    finished.expect_code(1)?;
+    let said = &finished.stderr;
+    assert!(
+        said.contains("headers") && said.contains("`x-secret` counts only"),
+        "{said}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn path_and_query_of_a_secret_url_reach_the_backend_and_nothing_else() -> anyhow::Result<()> {
+    let home = Backend::start(RecordEverything).await?;
+    let (path, query) = ("services/T01/xoxb-0123456789abcdef", "q-0123456789");
+    let url = format!("{}/{path}?key={query}&x=a%20b", home.url());
+    let component = components::exporter("webhook")?;
+    let config = Config::new().exporter("webhook", &component, &format!("url: \"{url}\""));
+    let events = ndjson(&[span(1, 1, None, "agent_run")]);
+    let finished = run_with_input(&config, events)?
+        .env("MASTRA_HOST_LOG", "trace")
+        .finish()
+        .await?;
+    finished.expect_code(0)?;
+    let wanted = format!("/{path}?key={query}&x=a%20b");
+    let requests = home.requests();
+    let request = &requests[0].request;
+    assert_eq!(format!("{}?{}", request.path, request.query), wanted);
+    let said = format!("{}{}", finished.stdout, finished.stderr);
+    for secret in ["xoxb-0123456789abcdef", query] {
+        assert!(!said.contains(secret), "{said}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_component_that_was_only_dropped_into_the_directory_waits_for_approval()
 -> anyhow::Result<()> {
     let home = Backend::start(RecordEverything).await?;

@@ -237,6 +237,7 @@ fn settings(urls: &[&str]) -> ClientSettings {
         exporter: "test".to_owned(),
         origins: urls.iter().map(|url| Origin::of(url).unwrap()).collect(),
         operator_hosts: urls.iter().map(|url| HostPort::of(url).unwrap()).collect(),
+        allows_metadata: false,
         own_listeners: Vec::new(),
         hops: Arc::new(HopTrail::default()),
         secrets: Secrets::default(),

@@ -51,6 +51,7 @@ fn client(answer: WireResponse) -> (Client, Arc<Stage>, String) {
         exporter: "test".to_owned(),
         origins: vec!["https://a.example".parse().unwrap()],
         operator_hosts: Vec::new(),
+        allows_metadata: false,
         own_listeners: Vec::new(),
         hops: Arc::default(),
         secrets,
