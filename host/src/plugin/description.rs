@@ -11,7 +11,7 @@ use super::bindings::exported::lifecycle as wit;
 use super::limits;
 use super::load_error::LoadError;
 use crate::config::component::Grouping;
-use crate::config::settings::bounds;
+use crate::config::settings::{bounds, marks};
 use crate::event::Signal;
 use crate::event::signal_set::SignalSet;
 use crate::event::span_phases::SpanPhases;
@@ -95,6 +95,8 @@ pub(super) fn check(
     let settings_schema =
         schema(&described.settings_schema).map_err(|reason| bad("settings-schema", reason))?;
     let settings = settings(&settings_schema).map_err(|reason| bad("settings-schema", reason))?;
+    marks::check(&settings_schema)
+        .map_err(|reason| bad("settings-schema", limits::short(&reason)))?;
     let wit::BatchLimits {
         max_items,
         max_bytes,
@@ -405,6 +407,7 @@ mod tests {
             r#"{"required": ["x"]}"#,
             r#"{"properties": {"a": {"x-secret": "yes"}}}"#,
             r#"{"properties": {"a": {"x-env": "A"}}}"#,
+            r#"{"properties": {"a": {"properties": {"b": {"x-secret": true}}}}}"#,
         ] {
             assert_eq!(
                 refusal(|d| d.settings_schema = schema.to_owned()),

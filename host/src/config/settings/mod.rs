@@ -9,6 +9,7 @@
 //! - Messages name the setting, the environment variable and the value, but never the value of a secret.
 
 pub mod bounds;
+pub mod marks;
 pub mod schema;
 #[cfg(test)]
 mod tests;

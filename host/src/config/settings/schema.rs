@@ -217,7 +217,7 @@ fn object(text: &str, schema: &Value) -> Option<Value> {
 }
 
 /// Decodes `%XX`; anything else stays as it is.
-fn percent_decode(text: &str) -> String {
+pub(super) fn percent_decode(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((byte, after)) = rest.split_first() {
