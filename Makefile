@@ -19,12 +19,16 @@ setup: ## Install the compiler's wasm target.
 
 exporters: setup ## Build one component for each exporter into plugins/.
 	cargo build --locked --profile component --target wasm32-wasip2 $(EXPORTERS:%=-p %-exporter)
-	@mkdir -p plugins && for name in $(EXPORTERS); do cp target/wasm32-wasip2/component/$${name//-/_}_exporter.wasm plugins/$$name.wasm; done
+	@mkdir -p plugins && for name in $(EXPORTERS); do \
+		built=target/wasm32-wasip2/component/$${name//-/_}_exporter.wasm; \
+		cmp -s $$built plugins/$$name.wasm || cp $$built plugins/$$name.wasm; done
 
 components: exporters ## Pack the components into the archive that the host embeds.
 	cargo run --release --locked -q -p component-pack -- --out $(ARCHIVE) $(EXPORTERS:%=plugins/%.wasm)
 
 build demo test test-peers bench chaos: export MASTRA_HOST_COMPONENTS := $(ARCHIVE)
+# The tests run the very components that the host embeds.
+demo test test-peers bench chaos: export MASTRA_PLUGINS_DIR := plugins
 # These need no components, and take them where they are built.
 wit lint: export MASTRA_HOST_COMPONENTS = $(shell test ! -e $(ARCHIVE) || echo $(ARCHIVE))
 
