@@ -12,6 +12,10 @@ use crate::event::Signal;
 use crate::event::subject::Subject;
 use crate::scaffold::{Language, Name};
 
+pub use listeners::ListenerArgs;
+
+mod listeners;
+
 /// Receives the telemetry of AI agents once, keeps it safe, and delivers it to every backend.
 #[derive(Debug, Parser)]
 #[command(
@@ -327,6 +331,10 @@ pub struct RunArgs {
     /// The same for OTLP/gRPC, or off [default: 127.0.0.1:4317, with --input none]
     #[arg(long, value_name = "ADDR:PORT|off")]
     pub listen_grpc: Option<Listen>,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub listeners: ListenerArgs,
 
     /// Directory of the host's own files [default: mastra-host-data]
     #[arg(long, value_name = "DIR")]

@@ -29,7 +29,15 @@ pub fn python(environment: &str, program: &str) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// When it is not installed.
 pub fn debian(program: &str) -> anyhow::Result<PathBuf> {
-    present(folder().join("installed/debian/usr/bin").join(program))
+    debian_file(&format!("usr/bin/{program}"))
+}
+
+/// Any file or folder of these packages.
+///
+/// # Errors
+/// When it is not installed.
+pub fn debian_file(path: &str) -> anyhow::Result<PathBuf> {
+    present(folder().join("installed/debian").join(path))
 }
 
 /// A file or folder of the npm packages in `node_modules` of this folder below [`folder`]; `""` is [`folder`] itself.

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, ensure};
 use kit::backend::Backend;
 use kit::backend::langfuse::{self, Langfuse};
+use kit::certificates::Authority;
 use kit::components;
 use kit::host::{HostCommand, RunningHost};
 use peers::installed;
@@ -101,6 +102,22 @@ async fn publish(variables: &[(&str, &str)]) -> Result<Published> {
     Published::parse(&String::from_utf8_lossy(&output.stdout))
 }
 
+/// A host with both exporters.
+fn command(receivers: &str, langfuse: &Backend, lines: &TempDir) -> Result<HostCommand> {
+    let config = format!(
+        "{receivers}exporters:\n  langfuse:\n    component: {}\n  json:\n    component: {}\n    settings:\n      \
+         output: \"dir:{}\"\n",
+        components::exporter("langfuse")?.display(),
+        components::exporter("json")?.display(),
+        lines.path().display(),
+    );
+    Ok(HostCommand::new("run")?
+        .config(&config)?
+        .env("LANGFUSE_BASE_URL", &langfuse.url())
+        .env("LANGFUSE_PUBLIC_KEY", "pk-lf-test")
+        .env("LANGFUSE_SECRET_KEY", "sk-lf-test"))
+}
+
 /// A host with both exporters, the fake that it delivers to, and the directory that `json` writes lines to: `json` gets
 /// everything, so that signals that Langfuse lacks can be counted.
 struct Setting {
@@ -114,22 +131,24 @@ impl Setting {
     async fn start(receivers: &str, variables: &[(&str, &str)]) -> Result<Self> {
         let langfuse = Backend::start(Langfuse::default()).await?;
         let lines = tempfile::tempdir()?;
-        let config = format!(
-            "{receivers}exporters:\n  langfuse:\n    component: {}\n  json:\n    component: {}\n    settings:\n      \
-             output: \"dir:{}\"\n",
-            components::exporter("langfuse")?.display(),
-            components::exporter("json")?.display(),
-            lines.path().display(),
-        );
-        let mut command = HostCommand::new("run")?
-            .config(&config)?
-            .env("LANGFUSE_BASE_URL", &langfuse.url())
-            .env("LANGFUSE_PUBLIC_KEY", "pk-lf-test")
-            .env("LANGFUSE_SECRET_KEY", "sk-lf-test");
+        let mut command = command(receivers, &langfuse, &lines)?;
         for (name, value) in variables {
             command = command.env(name, value);
         }
         let host = command.start().await?;
+        Ok(Self {
+            langfuse,
+            lines,
+            host,
+        })
+    }
+
+    /// The same, where plain HTTP does not tell whether the host is ready.
+    async fn start_bare(receivers: &str) -> Result<Self> {
+        let langfuse = Backend::start(Langfuse::default()).await?;
+        let lines = tempfile::tempdir()?;
+        let command = command(receivers, &langfuse, &lines)?;
+        let host = command.on_free_ports().start_bare().await?;
         Ok(Self {
             langfuse,
             lines,
@@ -251,6 +270,36 @@ async fn only_the_holder_of_a_token_is_heard() -> Result<()> {
         ("MASTRA_PLATFORM_ACCESS_TOKEN", "right"),
     ])
     .await?;
+    assert_complete(&heard);
+    setting.assert_arrived(&heard).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn over_tls_a_token_writes_to_its_project_and_to_no_other() -> Result<()> {
+    let authority = Authority::new()?;
+    let pair = authority.sign("server", &["localhost"])?;
+    let receivers = format!(
+        "receivers:\n  http:\n    tls: {{cert_file: \"{}\", key_file: \"{}\"}}\n    auth:\n      tokens:\n        - \
+         {{label: weather, token: right, projects: [weather-project]}}\n",
+        pair.certificate.display(),
+        pair.key.display()
+    );
+    let setting = Setting::start_bare(&receivers).await?;
+    let endpoint = format!("https://localhost:{}", setting.host.address().port());
+    let ca_file = authority.ca_file().display().to_string();
+    let as_project = async |project: &str| {
+        publish(&[
+            ("MASTRA_PLATFORM_OBSERVABILITY_ENDPOINT", &endpoint),
+            ("MASTRA_PLATFORM_ACCESS_TOKEN", "right"),
+            ("NODE_EXTRA_CA_CERTS", &ca_file),
+            ("MASTRA_PROJECT_ID", project),
+        ])
+        .await
+    };
+    // The client drops what is refused with 403 and says nothing to the application.
+    assert_complete(&as_project("foreign-project").await?);
+    let heard = as_project("weather-project").await?;
     assert_complete(&heard);
     setting.assert_arrived(&heard).await?;
     Ok(())

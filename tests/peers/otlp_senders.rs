@@ -13,6 +13,7 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, ensure};
 use e2e::{Config, accounts, lines, run};
+use kit::certificates::Authority;
 use kit::host::RunningHost;
 use peers::installed;
 use peers::server::{Server, ServerCommand, free_ports, poll};
@@ -32,6 +33,25 @@ impl Setting {
         let dir = tempfile::tempdir()?;
         let file = dir.path().join("events.ndjson");
         let host = run(&Config::new().json("json", &file)?)?.start().await?;
+        Ok(Self {
+            host,
+            file,
+            _dir: dir,
+        })
+    }
+
+    /// With TLS on both listeners, and the token `s3cret-0123`.
+    async fn with_tls_and_token(authority: &Authority) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let file = dir.path().join("events.ndjson");
+        let pair = authority.sign("server", &["localhost"])?;
+        let command = run(&Config::new().json("json", &file)?)?
+            .arg("--tls-cert")
+            .arg(&pair.certificate)
+            .arg("--tls-key")
+            .arg(&pair.key)
+            .env("MASTRA_HOST_TOKEN", "s3cret-0123");
+        let host = command.on_free_ports().start_bare().await?;
         Ok(Self {
             host,
             file,
@@ -152,12 +172,23 @@ impl Arrived {
 
 /// Runs a sender to its end, with nothing of our environment; the last line that it printed.
 async fn send(mut command: Command, endpoint: &str) -> anyhow::Result<Value> {
-    let output = command
+    send_as(&mut command, endpoint, |_| {}).await
+}
+
+/// The same, with more variables.
+async fn send_as(
+    command: &mut Command,
+    endpoint: &str,
+    more: impl FnOnce(&mut Command),
+) -> anyhow::Result<Value> {
+    command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("MASTRA_TELEMETRY_DISABLED", "1")
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-        .env("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+        .env("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
+    more(command);
+    let output = command
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
@@ -211,6 +242,70 @@ async fn the_sdk_for_python_is_understood_in_every_protocol() -> anyhow::Result<
         let endpoint = format!("http://{}", setting.endpoint(protocol)?);
         let sent = send(python(protocol)?, &endpoint).await?;
         setting.arrived().await?.assert_complete(&sent, "peer-py");
+    }
+    Ok(())
+}
+
+/// As the SDKs read it from the environment: the authority, and the token among the headers.
+async fn send_with_token(
+    mut command: Command,
+    authority: &Authority,
+    setting: &Setting,
+    (protocol, token): (&str, &str),
+) -> anyhow::Result<Value> {
+    let ca_file = authority.ca_file();
+    let endpoint = format!("https://localhost:{}", setting.endpoint(protocol)?.port());
+    send_as(&mut command, &endpoint, |command| {
+        command
+            .env("OTEL_EXPORTER_OTLP_CERTIFICATE", &ca_file)
+            // Node.js trusts what this adds, whatever the SDK does.
+            .env("NODE_EXTRA_CA_CERTS", &ca_file)
+            .env("OTEL_EXPORTER_OTLP_TIMEOUT", "2000")
+            .env(
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                format!("authorization=Bearer%20{token}"),
+            );
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_sdks_send_over_tls_with_a_token_in_every_protocol() -> anyhow::Result<()> {
+    let authority = Authority::new()?;
+    for protocol in PROTOCOLS {
+        for (service, command) in [
+            ("peer-js", javascript("send.mjs", &[protocol])?),
+            ("peer-py", python(protocol)?),
+        ] {
+            let setting = Setting::with_tls_and_token(&authority).await?;
+            let how = (protocol, "s3cret-0123");
+            let sent = send_with_token(command, &authority, &setting, how).await?;
+            setting.arrived().await?.assert_complete(&sent, service);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_sdks_are_not_heard_with_a_wrong_token() -> anyhow::Result<()> {
+    let authority = Authority::new()?;
+    for protocol in ["http/protobuf", "grpc"] {
+        for command in [javascript("send.mjs", &[protocol])?, python(protocol)?] {
+            let setting = Setting::with_tls_and_token(&authority).await?;
+            // What the SDK makes of it is its own affair.
+            let _ = send_with_token(command, &authority, &setting, (protocol, "wrong")).await;
+            assert!(
+                setting
+                    .host
+                    .stderr()
+                    .contains("Requests without a valid token")
+            );
+            let arrived = setting.arrived().await?;
+            assert_eq!(
+                arrived.spans.len() + arrived.logs.len() + arrived.metrics.len(),
+                0
+            );
+        }
     }
     Ok(())
 }

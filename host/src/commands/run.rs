@@ -19,19 +19,21 @@ pub use harden::harden;
 use crate::cli::{LogFormat, Output, RunArgs};
 use crate::config::lock::Lock;
 use crate::config::select::{LoadedComponents, Plan, Planned, Reason, Request};
-use crate::config::{Config, Endpoint, Environment, ExporterId, Listen, Problem};
+use crate::config::{self, Config, Endpoint, Environment, ExporterId, Listen, Problem};
 use crate::print;
 use crate::print::progress::Progress;
 use crate::print::report::{InputCounts, RunReport};
 use crate::queue::any::AnyQueue;
 use crate::receive::KeepRefused as _;
 use crate::receive::input::Input;
-use crate::receive::{Batch, Intake as _, IntakeError, system_clock};
+use crate::receive::tls::Tls;
+use crate::receive::{Batch, Intake as _, IntakeError, Listener, Transport, system_clock};
 use crate::run::components::{Loader, Unfinished};
 use crate::run::{Addresses, DRAIN_TIME, Exporters, Host, Listeners, StartError, queue};
 
 use reload::Files;
 
+mod access;
 mod harden;
 mod reload;
 mod watch;
@@ -85,7 +87,7 @@ impl Prepared {
         let mut problems = config.problems;
         let mut config = config.config;
         problems.extend(super::validate::missing_files(&config));
-        override_with(args, &mut config);
+        override_with(args, ctx.environment, &mut config).map_err(|reason| bad(ctx, &reason))?;
         let directory = &config.plugins.directory;
         let listing = list_components(directory).map_err(|error| {
             let shown = directory.display();
@@ -156,7 +158,11 @@ impl Prepared {
 }
 
 /// What the command line says goes before the file.
-fn override_with(args: &RunArgs, config: &mut Config) {
+fn override_with(
+    args: &RunArgs,
+    environment: &Environment,
+    config: &mut Config,
+) -> Result<(), String> {
     if let Some(directory) = &args.plugins_dir {
         config.plugins.directory.clone_from(directory);
     }
@@ -167,8 +173,9 @@ fn override_with(args: &RunArgs, config: &mut Config) {
         config.receivers.http.endpoint = listen.clone();
     }
     if let Some(listen) = &args.listen_grpc {
-        config.receivers.grpc = listen.clone();
+        config.receivers.grpc.endpoint = listen.clone();
     }
+    access::override_access(args, environment, config)
 }
 
 fn started(planned: BTreeMap<ExporterId, Planned>, loader: &Loader) -> Exporters {
@@ -231,7 +238,7 @@ async fn host(
         .addresses()
         .map_err(|error| (Exit::Failed, error.to_string()))?;
     let exporters = std::mem::take(&mut prepared.exporters);
-    let mut files = Files::new(args, &prepared, &exporters)?;
+    let mut files = Files::new(args, &prepared, &exporters, listeners.tls())?;
     let (queue, control) = open_queue(args, &prepared)?;
     let host = Host::start(&prepared.config, queue, exporters, addresses.all())
         .await
@@ -245,7 +252,7 @@ async fn host(
     }
     let http = prepared.config.receivers.http.clone();
     let stop = CancellationToken::new();
-    say_where(&addresses, args.output.format, ctx);
+    say_where(&addresses, &prepared.config, args.output.format, ctx);
     let serving = host.serve(listeners, &http, &stop);
     let has_terminal = ctx.err_look.color;
     let later = async {
@@ -361,26 +368,46 @@ async fn start_later(
 async fn listen(args: &RunArgs, config: &Config) -> Result<Listeners, (Exit, String)> {
     let has_input = args.input.is_some();
     let http = (args.listen.is_some() || !has_input).then_some(&config.receivers.http.endpoint);
-    let grpc = match &config.receivers.grpc {
+    let grpc = match &config.receivers.grpc.endpoint {
         Listen::At(endpoint) if args.listen_grpc.is_some() || !has_input => Some(endpoint),
         Listen::At(_) | Listen::Off => None,
     };
+    access::check_exposure(args, &config.receivers, http, grpc).await?;
     Ok(Listeners {
-        http: bind(http, "OTLP/HTTP and events", "--listen").await?,
-        grpc: bind(grpc, "OTLP/gRPC", "--listen-grpc (or `off`)").await?,
+        http: bind(
+            http,
+            config.receivers.http.tls.as_ref(),
+            Transport::Http1,
+            ("OTLP/HTTP and events", "--listen"),
+        )
+        .await?,
+        grpc: bind(
+            grpc,
+            config.receivers.grpc.tls.as_ref(),
+            Transport::Http2,
+            ("OTLP/gRPC", "--listen-grpc (or `off`)"),
+        )
+        .await?,
     })
 }
 
 async fn bind(
     endpoint: Option<&Endpoint>,
-    purpose: &str,
-    option: &str,
-) -> Result<Option<TcpListener>, (Exit, String)> {
+    tls: Option<&config::Tls>,
+    transport: Transport,
+    (purpose, option): (&str, &str),
+) -> Result<Option<Listener>, (Exit, String)> {
     let Some(endpoint) = endpoint else {
         return Ok(None);
     };
+    let tls = tls.map(|files| Tls::load(files, transport)).transpose();
+    let tls = tls.map_err(|error| {
+        let message = format!("cannot listen on {endpoint} with TLS: {}", causes(&error));
+        (Exit::BadUsage, message)
+    })?;
     let bound = TcpListener::bind((endpoint.host.as_str(), endpoint.port)).await;
-    bound.map(Some).map_err(|error| {
+    let listener = bound.map(|tcp| Some(Listener { tcp, tls }));
+    listener.map_err(|error| {
         let message = format!(
             "cannot listen on {endpoint} for {purpose}: {error}; choose another with {option}"
         );
@@ -388,16 +415,26 @@ async fn bind(
     })
 }
 
-fn say_where(addresses: &Addresses, output: Output, ctx: &mut Context<'_>) {
+fn say_where(addresses: &Addresses, config: &Config, output: Output, ctx: &mut Context<'_>) {
     if addresses.all().is_empty() {
         return;
     }
     match output {
         Output::Human => {
-            let http = addresses.http.map(|address| format!("http://{address}"));
+            let scheme = match &config.receivers.http.tls {
+                Some(_) => "https",
+                None => "http",
+            };
+            let suffix = match &config.receivers.grpc.tls {
+                Some(_) => "OTLP/gRPC, TLS",
+                None => "OTLP/gRPC",
+            };
+            let http = addresses
+                .http
+                .map(|address| format!("{scheme}://{address}"));
             let grpc = addresses
                 .grpc
-                .map(|address| format!("{address} (OTLP/gRPC)"));
+                .map(|address| format!("{address} ({suffix})"));
             let shown: Vec<String> = http.into_iter().chain(grpc).collect();
             let _ = writeln!(ctx.err, "listening on {}", shown.join(" and "));
         }

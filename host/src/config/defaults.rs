@@ -13,6 +13,10 @@ pub const GRPC_ENDPOINT: &str = "127.0.0.1:4317";
 pub const MAX_REQUEST_BODY_BYTES: u64 = 64 * MIB;
 /// Connections at once. Each costs a task and its buffers, not a thread; well below the usual limit of 1024 open files.
 pub const MAX_CONNECTIONS: u32 = 512;
+/// How long a client may leave an answer unread. Answers are small; only a page may be megabytes.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Age at which a connection ends with the request under way. Connecting again costs a sender milliseconds.
+pub const MAX_CONNECTION_AGE: Duration = Duration::from_secs(600);
 
 /// Where `make build` leaves the components, relative to the working directory.
 pub const PLUGINS_DIRECTORY: &str = "plugins";

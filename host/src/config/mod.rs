@@ -15,6 +15,7 @@ pub mod lock;
 pub mod nearest;
 pub mod problem;
 mod read;
+pub mod receivers;
 pub mod secret;
 pub mod select;
 mod sending_queue;
@@ -40,11 +41,11 @@ use url::Url;
 pub use env::Environment;
 pub use id::ExporterId;
 pub use problem::{Position, Problem};
+pub use receivers::{AcceptedToken, Access, GrpcReceiver, HttpReceiver, Receivers, Tls};
 pub use secret::Secret;
 
 use crate::deliver::dead_letter::LetterBounds;
 use crate::event::Signal;
-use crate::event::records::Instrument;
 
 /// The whole config, checked, defaults filled in.
 #[derive(Clone, Debug)]
@@ -59,39 +60,6 @@ pub struct Config {
     pub sending_queue: SendingQueue,
     /// Exporters that the file names, by id.
     pub exporters: BTreeMap<ExporterId, ExporterConfig>,
-}
-
-/// `receivers`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receivers {
-    /// `http`: the platform protocol, events, health and metrics on one listener.
-    pub http: HttpReceiver,
-    /// `grpc.endpoint`: OTLP/gRPC, with the bounds and tokens of `http`.
-    pub grpc: Listen,
-    /// `metric_kinds`: what a raw metric of this name is, where the rule by name is wrong.
-    pub metric_kinds: BTreeMap<String, Instrument>,
-}
-
-/// `receivers.http`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpReceiver {
-    /// Where to listen.
-    pub endpoint: Endpoint,
-    /// Decoded bytes of one request.
-    pub max_request_body_bytes: u64,
-    /// Connections at once.
-    pub max_connections: u32,
-    /// `auth.tokens`: accepted bearer tokens. Empty: everybody who reaches the endpoint may send.
-    pub tokens: Vec<AcceptedToken>,
-}
-
-/// One of `receivers.http.auth.tokens`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AcceptedToken {
-    /// Kept with every event that was sent with the token.
-    pub label: String,
-    /// The token itself.
-    pub token: Secret,
 }
 
 /// A place to listen: `127.0.0.1:4318`, `[::1]:4318`, `localhost:4318`. Port 0 lets the system choose.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::event::records::Instrument;
 
 fn environment() -> Environment {
     [("TOKEN", "s3cret"), ("KEY", "12345"), ("COUNT", "7")]
@@ -80,15 +81,15 @@ fn every_key_arrives() {
         }
     );
     assert_eq!(
-        (http.max_request_body_bytes, http.max_connections),
+        (http.max_request_body_bytes, http.connections.max),
         (16 << 20, 99)
     );
     assert_eq!(
-        config.receivers.grpc,
+        config.receivers.grpc.endpoint,
         Listen::At("[::]:4320".parse().unwrap())
     );
-    assert_eq!(http.tokens[0].label, "team-a");
-    assert_eq!(http.tokens[0].token.expose(), "s3cret");
+    assert_eq!(http.access.tokens[0].label, "team-a");
+    assert_eq!(http.access.tokens[0].token.expose(), "s3cret");
     assert_eq!(
         config.receivers.metric_kinds["queue_depth"],
         Instrument::Gauge
@@ -191,7 +192,7 @@ fn dead_letters_follow_the_size_of_the_queue_and_leave_room_for_events() {
 #[test]
 fn grpc_can_be_turned_off() {
     let config = valid("receivers: {grpc: {endpoint: off}}");
-    assert_eq!(config.receivers.grpc, Listen::Off);
+    assert_eq!(config.receivers.grpc.endpoint, Listen::Off);
     let loaded = load("receivers: {grpc: {endpoint: none}}", &environment());
     let told = loaded.problems[0].to_string();
     let expected = "receivers.grpc.endpoint: `none` is not an endpoint; write `address:port`, such as `127.0.0.1:4317`, or `off`";
@@ -208,8 +209,8 @@ fn an_empty_file_is_all_defaults() {
             "{text:?}"
         );
         let grpc = defaults::GRPC_ENDPOINT.parse().unwrap();
-        assert_eq!(config.receivers.grpc, Listen::At(grpc));
-        assert!(config.receivers.http.tokens.is_empty());
+        assert_eq!(config.receivers.grpc.endpoint, Listen::At(grpc));
+        assert!(config.receivers.http.access.tokens.is_empty());
         assert!(config.exporters.is_empty());
     }
     assert_eq!(

@@ -9,23 +9,21 @@ use url::Url;
 
 use super::nearest::suggestion;
 use super::problem::Problems;
-use super::read::{Found, Section, text_of};
+use super::read::{Section, text_of};
 use super::tree::{Kind, Node};
 use super::units::{show_duration, show_size};
 use super::{
-    AcceptedToken, ClientCertificate, ComponentRef, Compress, Config, Discovery, Endpoint,
-    ExporterConfig, ExporterHttp, ExporterId, HttpReceiver, Limits, Listen, Plugins, Position,
-    RawSettings, Receivers, Secret, SendingQueue, SignalChoice, Storage, defaults, delivery, id,
-    sending_queue, shape,
+    ClientCertificate, ComponentRef, Compress, Config, Discovery, ExporterConfig, ExporterHttp,
+    ExporterId, Limits, Plugins, Position, RawSettings, SendingQueue, SignalChoice, Storage,
+    defaults, delivery, id, receivers, sending_queue, shape,
 };
 use crate::event::Signal;
-use crate::event::records::Instrument;
 
 /// Reads the whole file.
 pub(super) fn config(tree: &Node, problems: &Problems) -> Config {
     let mut file = Section::open(tree, "", problems);
     let sending_queue = sending_queue::read(file.child("sending_queue"), problems);
-    let receivers = receivers(file.child("receivers"), &sending_queue, problems);
+    let receivers = receivers::read(file.child("receivers"), &sending_queue, problems);
     let plugins = plugins(file.child("plugins"));
     let storage = storage(file.child("storage"));
     let exporters = exporters(&file.child("exporters"), &sending_queue, problems);
@@ -53,165 +51,6 @@ pub(super) fn default_exporter() -> ExporterConfig {
         &queue,
         &problems,
     )
-}
-
-fn receivers(mut section: Section<'_>, queue: &SendingQueue, problems: &Problems) -> Receivers {
-    let http = http_receiver(section.child("http"), queue, problems);
-    let grpc = grpc_receiver(section.child("grpc"));
-    let metric_kinds = metric_kinds(&section.child("metric_kinds"), problems);
-    section.finish();
-    Receivers {
-        http,
-        grpc,
-        metric_kinds,
-    }
-}
-
-fn grpc_receiver(mut section: Section<'_>) -> Listen {
-    let fix = "write `address:port`, such as `127.0.0.1:4317`, or `off`";
-    let endpoint = section
-        .parsed("endpoint", "an endpoint", fix)
-        .map(|found: Found<Listen>| found.value);
-    section.finish();
-    endpoint
-        .or_else(|| defaults::GRPC_ENDPOINT.parse().ok())
-        .unwrap_or(Listen::Off)
-}
-
-fn http_receiver(
-    mut section: Section<'_>,
-    queue: &SendingQueue,
-    problems: &Problems,
-) -> HttpReceiver {
-    let fix = "write `address:port`, such as `127.0.0.1:4318`, or `0.0.0.0:4318` for all addresses";
-    let endpoint = section
-        .parsed("endpoint", "an endpoint", fix)
-        .map(|found: Found<Endpoint>| found.value);
-    let max_request_body_bytes =
-        section.size("max_request_body_size", defaults::MAX_REQUEST_BODY_BYTES);
-    let max_connections = section.count("max_connections", defaults::MAX_CONNECTIONS, 65_536);
-    let mut auth = section.child("auth");
-    let tokens = tokens(&mut auth, problems);
-    auth.finish();
-    // The queue must be able to take a request while another is on its way out.
-    if max_request_body_bytes.saturating_mul(2) > queue.max_memory_bytes {
-        let message = format!(
-            "two requests of {} do not fit into sending_queue.max_memory of {}",
-            show_size(max_request_body_bytes),
-            show_size(queue.max_memory_bytes)
-        );
-        let path = section.path_of("max_request_body_size");
-        problems.add_with_fix(
-            section.place("max_request_body_size"),
-            &path,
-            message,
-            "lower the one or raise the other",
-        );
-    }
-    section.finish();
-    let endpoint = endpoint
-        .or_else(|| defaults::ENDPOINT.parse().ok())
-        .unwrap_or(Endpoint {
-            host: "127.0.0.1".to_owned(),
-            port: 4318,
-        });
-    HttpReceiver {
-        endpoint,
-        max_request_body_bytes,
-        max_connections,
-        tokens,
-    }
-}
-
-fn tokens(auth: &mut Section<'_>, problems: &Problems) -> Vec<AcceptedToken> {
-    let path = auth.path_of("tokens");
-    let mut tokens: Vec<AcceptedToken> = Vec::new();
-    for (index, node) in auth.list("tokens").unwrap_or_default().iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        let mut section = Section::open(node, &path, problems);
-        let label = section.text("label");
-        let token = secret_text(&mut section, "token", problems);
-        if let Some(label) = &label
-            && tokens.iter().any(|other| other.label == label.value)
-        {
-            problems.add_with_fix(
-                label.at,
-                &section.path_of("label"),
-                "label used twice",
-                "give each token its own label",
-            );
-        }
-        let is_complete = section.entry("label").is_some() && section.entry("token").is_some();
-        if !is_complete {
-            problems.add_with_fix(
-                section.at(),
-                &path,
-                "a token needs `label` and `token`",
-                "write both",
-            );
-        }
-        section.finish();
-        if let (Some(label), Some(token)) = (label, token) {
-            tokens.push(AcceptedToken {
-                label: label.value,
-                token,
-            });
-        }
-    }
-    tokens
-}
-
-/// Text of a secret: its value is in no message.
-fn secret_text(
-    section: &mut Section<'_>,
-    key: &'static str,
-    problems: &Problems,
-) -> Option<Secret> {
-    let path = section.path_of(key);
-    let node = &section.entry(key)?.value;
-    match &node.kind {
-        Kind::Scalar(scalar) if scalar.is_text() && !scalar.text.is_empty() => {
-            Some(Secret::new(scalar.text.clone()))
-        }
-        Kind::Scalar(scalar) if scalar.text.is_empty() => {
-            problems.add_with_fix(node.at, &path, "empty", "write a token, or remove the item");
-            None
-        }
-        Kind::Scalar(_) | Kind::List(_) | Kind::Map(_) => {
-            problems.add_with_fix(node.at, &path, "not text", "put the token in quotes");
-            None
-        }
-    }
-}
-
-fn metric_kinds(section: &Section<'_>, problems: &Problems) -> BTreeMap<String, Instrument> {
-    let choices = [
-        ("counter", Instrument::Counter),
-        ("histogram", Instrument::Histogram),
-        ("gauge", Instrument::Gauge),
-    ];
-    let mut kinds = BTreeMap::new();
-    for entry in section.own_entries() {
-        let path = section.path_of(&entry.key);
-        let Some(word) = text_of(&entry.value, &path, problems) else {
-            continue;
-        };
-        match choices.iter().find(|(name, _)| *name == word.value) {
-            Some((_, kind)) => {
-                kinds.insert(entry.key.clone(), *kind);
-            }
-            None => {
-                let message = format!("`{}` is not a kind of metric", word.value);
-                problems.add_with_fix(
-                    word.at,
-                    &path,
-                    message,
-                    "write one of counter, histogram, gauge",
-                );
-            }
-        }
-    }
-    kinds
 }
 
 fn plugins(mut section: Section<'_>) -> Plugins {

@@ -15,6 +15,7 @@ use crate::event::decode;
 use crate::event::records::Record;
 use crate::event::{Event, Signal};
 use crate::http::grant;
+use crate::http::hop::HopId;
 use crate::http::message::HttpError;
 use crate::http::wire::{WireRequest, WireResponse};
 use crate::http::{Client, ClientSettings, Limits, Transport};
@@ -264,7 +265,7 @@ fn connect(
             operator_hosts: Vec::new(),
             allows_metadata: false,
             own_listeners: Vec::new(),
-            hops: Arc::default(),
+            hop: HopId::random(),
             secrets,
             limits: Limits::default(),
             transport: Transport {

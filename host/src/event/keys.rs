@@ -1,8 +1,10 @@
 //! What the receiver computes of an event beside its text: the key by which repeats are known, and the lane in which
 //! order holds. Checking and keys are one pass over the text. Called by `receive`.
 //!
-//! A repeat is an event of the same kind, project, trace and id: the platform's client sends whole batches again, and
-//! two receivers may get the same event. A span is updated many times under one id, so for updates the content counts
+//! A repeat is an event of the same kind, project, trace and id from the same sender: the platform's client sends whole
+//! batches again, and two receivers may get the same event. The sender is the label of its token, so that nobody can make
+//! the events of another look like repeats by sending their ids first; senders without a token are one sender. A span is
+//! updated many times under one id, so for updates the content counts
 //! too. (A started or ended span has no content in its key: its one snapshot may come again with other volatile fields,
 //! such as the platform's `createdAt`.)
 
@@ -85,68 +87,58 @@ pub(crate) fn front(
     text: &str,
     source: &Source,
 ) -> Result<(Result<Keys, FieldError>, usize), FieldError> {
-    check_front(kind, text, source.project_id.as_deref())
+    check_front(kind, text, source)
 }
 
-pub(super) fn of_span(
-    kind: EventKind,
-    span: &Span<'_>,
-    text: &str,
-    project_id: Option<&str>,
-) -> Keys {
+pub(super) fn of_span(kind: EventKind, span: &Span<'_>, text: &str, source: &Source) -> Keys {
     let content = match kind {
         EventKind::SpanUpdated => xxh3_64(text.trim_ascii().as_bytes()),
         _ => 0,
     };
-    span_keys(kind, &span.trace_id, &span.span_id, project_id, content)
+    span_keys(kind, &span.trace_id, &span.span_id, source, content)
 }
 
 /// Of a span that ended, by its ids in lower-case hex.
-pub(crate) fn of_ended_span(trace_id: &str, span_id: &str, project_id: Option<&str>) -> Keys {
-    span_keys(EventKind::SpanEnded, trace_id, span_id, project_id, 0)
+pub(crate) fn of_ended_span(trace_id: &str, span_id: &str, source: &Source) -> Keys {
+    span_keys(EventKind::SpanEnded, trace_id, span_id, source, 0)
 }
 
 fn span_keys(
     kind: EventKind,
     trace_id: &str,
     span_id: &str,
-    project_id: Option<&str>,
+    source: &Source,
     content: u64,
 ) -> Keys {
     Keys {
-        repeat_key: repeat_key(kind, project_id, Some(trace_id), span_id, content),
+        repeat_key: repeat_key(kind, source, Some(trace_id), span_id, content),
         lane: lane(trace_id.as_bytes()),
     }
 }
 
-pub(super) fn of_log(log: &Log<'_>, project_id: Option<&str>) -> Keys {
-    of_record(
-        EventKind::Log,
-        project_id,
-        log.trace_id.as_deref(),
-        &log.log_id,
-    )
+pub(super) fn of_log(log: &Log<'_>, source: &Source) -> Keys {
+    of_record(EventKind::Log, source, log.trace_id.as_deref(), &log.log_id)
 }
 
-pub(super) fn of_score(score: &Score<'_>, project_id: Option<&str>) -> Keys {
+pub(super) fn of_score(score: &Score<'_>, source: &Source) -> Keys {
     of_record(
         EventKind::Score,
-        project_id,
+        source,
         score.trace_id.as_deref(),
         &score.score_id,
     )
 }
 
-pub(super) fn of_feedback(item: &FeedbackItem<'_>, project_id: Option<&str>) -> Keys {
+pub(super) fn of_feedback(item: &FeedbackItem<'_>, source: &Source) -> Keys {
     of_record(
         EventKind::Feedback,
-        project_id,
+        source,
         item.trace_id.as_deref(),
         &item.feedback_id,
     )
 }
 
-pub(super) fn of_metric(metric: &Metric<'_>, project_id: Option<&str>) -> Keys {
+pub(super) fn of_metric(metric: &Metric<'_>, source: &Source) -> Keys {
     let mut labels: Vec<(&str, &str)> = metric
         .labels
         .iter()
@@ -161,13 +153,7 @@ pub(super) fn of_metric(metric: &Metric<'_>, project_id: Option<&str>) -> Keys {
     }
     let trace_id = metric.trace_id.as_deref();
     Keys {
-        repeat_key: repeat_key(
-            EventKind::Metric,
-            project_id,
-            trace_id,
-            &metric.metric_id,
-            0,
-        ),
+        repeat_key: repeat_key(EventKind::Metric, source, trace_id, &metric.metric_id, 0),
         lane: lane(&series),
     }
 }
@@ -179,26 +165,29 @@ fn lane(of: &[u8]) -> u64 {
 }
 
 /// Everything of a trace is in the trace's lane; what has no trace is in a lane of its own.
-fn of_record(kind: EventKind, project_id: Option<&str>, trace_id: Option<&str>, id: &str) -> Keys {
+fn of_record(kind: EventKind, source: &Source, trace_id: Option<&str>, id: &str) -> Keys {
     Keys {
-        repeat_key: repeat_key(kind, project_id, trace_id, id, 0),
+        repeat_key: repeat_key(kind, source, trace_id, id, 0),
         lane: lane(trace_id.unwrap_or(id).as_bytes()),
     }
 }
 
 fn repeat_key(
     kind: EventKind,
-    project_id: Option<&str>,
+    source: &Source,
     trace_id: Option<&str>,
     id: &str,
     content: u64,
 ) -> u128 {
     let mut key = Vec::with_capacity(128);
     push_part(&mut key, kind.type_name());
-    push_part(&mut key, project_id.unwrap_or_default());
+    push_part(&mut key, source.project_id.as_deref().unwrap_or_default());
     push_part(&mut key, trace_id.unwrap_or_default());
     push_part(&mut key, id);
     key.extend_from_slice(&content.to_le_bytes());
+    if let Some(label) = &source.token_label {
+        push_part(&mut key, label);
+    }
     xxh3_128(&key)
 }
 

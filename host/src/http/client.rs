@@ -19,11 +19,12 @@ use url::{Host, Url};
 use super::dial::{self, Dialer, Lookup, Proxy, ResolveError};
 use super::fault;
 use super::fill::Filler;
-use super::hop::HopTrail;
+use super::hop::HopId;
 use super::limits::Limits;
 use super::message::{HttpError, Request, Response};
 use super::origin::{HostPort, Origin, Scheme};
 use super::outgoing::{Outgoing, SealedBody};
+use super::pem::PemError;
 use super::policy::Policy;
 use super::redirect::{self, MAX_REDIRECTS, Next};
 use super::retry_after;
@@ -65,7 +66,7 @@ pub struct ClientSettings {
     /// Where this process listens, with the ports that were bound.
     pub own_listeners: Vec<SocketAddr>,
     /// Of this process.
-    pub hops: Arc<HopTrail>,
+    pub hop: HopId,
     /// Of this exporter.
     pub secrets: Secrets,
     /// Caps.
@@ -78,13 +79,8 @@ pub struct ClientSettings {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
     /// `ca_file`, `client_cert` or `client_key`.
-    #[error("cannot use PEM file `{}`: {reason}", path.display())]
-    Pem {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error(transparent)]
+    Pem(#[from] PemError),
     /// The value is not shown: it may hold a password.
     #[error(
         "`proxy` must be a URL such as `http://host:3128` or `socks5://user:password@host:1080`"
@@ -112,7 +108,7 @@ struct Inner {
     lookup: LookupField,
     filler: Filler,
     scrubber: Scrubber,
-    hops: Arc<HopTrail>,
+    hop: HopId,
     limits: Limits,
     compression: Compress,
     in_flight: Semaphore,
@@ -188,7 +184,7 @@ impl Client {
             filler: Filler::new(&settings.secrets)
                 .map_err(|error| ClientError::Build(error.to_string()))?,
             scrubber: scrubber.map_err(|error| ClientError::Build(error.to_string()))?,
-            hops: settings.hops,
+            hop: settings.hop,
             in_flight: Semaphore::new(settings.limits.max_in_flight),
             limits: settings.limits,
             compression: settings.transport.compression,
@@ -400,7 +396,7 @@ impl Inner {
         self.filler
             .refuse_in("host or path of the URL", url.path().as_bytes())?;
         let body = (!hop.is_body_dropped).then_some(body);
-        let headers = outgoing.head(&mut url, body, &self.hops.header_value(), &self.filler)?;
+        let headers = outgoing.head(&mut url, body, &self.hop.to_string(), &self.filler)?;
         let mut request = reqwest::Request::new(hop.method.clone(), url);
         *request.headers_mut() = headers;
         *request.body_mut() = body

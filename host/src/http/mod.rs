@@ -9,6 +9,7 @@ pub mod grant;
 pub mod hop;
 pub mod message;
 pub mod origin;
+pub mod pem;
 pub mod retry_after;
 pub mod secrets;
 pub mod wire;

@@ -181,7 +181,7 @@ impl Outgoing {
         &self,
         url: &mut Url,
         body: Option<&SealedBody>,
-        hops: &str,
+        hop: &str,
         filler: &Filler,
     ) -> Result<HeaderMap, HttpError> {
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 4);
@@ -197,7 +197,7 @@ impl Outgoing {
         if !headers.contains_key(USER_AGENT) {
             headers.insert(USER_AGENT, HeaderValue::from_static(DEFAULT_USER_AGENT));
         }
-        headers.insert(HOP_HEADER, header_value(HOP_HEADER, hops)?);
+        headers.insert(HOP_HEADER, header_value(HOP_HEADER, hop)?);
         if let Some(encoding) = body.and_then(|body| body.encoding) {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }

@@ -1,18 +1,16 @@
 //! TLS settings of one exporter: the system's certificate authorities and the operator's own, a client certificate,
-//! HTTP/2 by ALPN. Reads the operator's PEM files, at start only.
+//! HTTP/2 by ALPN. Reads the operator's files at start only.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{WantsClientCert, WebPkiServerVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder};
 use rustls_platform_verifier::Verifier;
 
 use super::client::ClientError;
+use super::pem::{PemError, certificates, private_key, provider};
 use crate::config::ClientCertificate;
 
 /// The TLS settings of an exporter that reaches `https` origins.
@@ -24,7 +22,7 @@ pub(super) fn config(
         None => system_verifier()?,
         Some(path) => {
             let verifier = Verifier::new_with_extra_roots(certificates(path)?, provider());
-            Arc::new(verifier.map_err(|error| pem_error(path, error.to_string()))?)
+            Arc::new(verifier.map_err(|error| unusable(path, error.to_string()))?)
         }
     };
     let builder = builder()?
@@ -39,11 +37,6 @@ pub(super) fn without_authorities() -> Result<ClientConfig, ClientError> {
         builder()?.with_root_certificates(rustls::RootCertStore::empty()),
         None,
     )
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())))
 }
 
 fn builder() -> Result<ConfigBuilder<ClientConfig, rustls::WantsVerifier>, ClientError> {
@@ -95,38 +88,17 @@ fn finish(
             key_file,
         }) => {
             let chain = certificates(cert_file)?;
-            let key = PrivateKeyDer::from_pem_slice(&read(key_file)?)
-                .map_err(|_| pem_error(key_file, "it has no private key in PEM form".to_owned()))?;
+            let key = private_key(key_file)?;
             builder
                 .with_client_auth_cert(chain, key)
-                .map_err(|error| pem_error(key_file, error.to_string()))?
+                .map_err(|error| unusable(key_file, error.to_string()))?
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
-    let pem = read(path)?;
-    let certificates = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| pem_error(path, error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(pem_error(
-            path,
-            "it has no certificate in PEM form".to_owned(),
-        ));
-    }
-    Ok(certificates)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
-    std::fs::read(path).map_err(|error| pem_error(path, error.to_string()))
-}
-
-fn pem_error(path: &Path, reason: String) -> ClientError {
-    ClientError::Pem {
-        path: path.to_owned(),
-        reason,
-    }
+fn unusable(path: &Path, reason: String) -> ClientError {
+    let path = path.to_owned();
+    PemError { path, reason }.into()
 }

@@ -25,6 +25,30 @@ pub(super) enum RequestError {
     )]
     Unauthorized,
     #[error(
+        "`{0}` is not a name of this host: use an address that it listens on, send a token, or add the name to receivers.http.allowed_hosts"
+    )]
+    ForeignHost(String),
+    #[error(
+        "web pages of `{0}` may not use this host: to let them send events, add the origin to receivers.http.cors.allowed_origins"
+    )]
+    ForeignOrigin(String),
+    #[error("a web page of another site may not use this host: open the address itself")]
+    ForeignSite,
+    #[error("a browser must name the content-type of what it sends, such as application/json")]
+    NoContentType,
+    #[error(
+        "the token `{0}` is for sending to its projects; this page is about all: use another token"
+    )]
+    ForSendersOnly(String),
+    #[error(
+        "the token `{label}` may send to {projects} only, at /projects/{{id}}/..., and this request {named}"
+    )]
+    OtherProject {
+        label: String,
+        projects: String,
+        named: String,
+    },
+    #[error(
         "the body is larger than {limit_bytes} bytes: send smaller batches or raise receivers.http.max_request_body_size"
     )]
     TooLarge { limit_bytes: usize },
@@ -49,10 +73,17 @@ impl RequestError {
         match self {
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::ForeignHost(_)
+            | Self::ForeignOrigin(_)
+            | Self::ForeignSite
+            | Self::ForSendersOnly(_)
+            | Self::OtherProject { .. } => StatusCode::FORBIDDEN,
             Self::TooLarge { .. } | Self::Intake(IntakeError::TooLarge { .. }) => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
-            Self::Encoding(_) | Self::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Encoding(_) | Self::ContentType(_) | Self::NoContentType => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Self::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Body(_) | Self::Shape(_) => StatusCode::BAD_REQUEST,
             // A store that failed may work again after a restart; OTLP senders take 500 for final.
@@ -90,6 +121,7 @@ impl RequestError {
             self,
             Self::Loop
                 | Self::Unauthorized
+                | Self::OtherProject { .. }
                 | Self::TooLarge { .. }
                 | Self::Encoding(_)
                 | Self::Busy

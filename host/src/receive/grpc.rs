@@ -38,6 +38,7 @@ enum Code {
     Ok = 0,
     InvalidArgument = 3,
     DeadlineExceeded = 4,
+    PermissionDenied = 7,
     ResourceExhausted = 8,
     FailedPrecondition = 9,
     Unimplemented = 12,
@@ -52,14 +53,20 @@ impl Code {
         match error {
             RequestError::Loop => Self::FailedPrecondition,
             RequestError::Unauthorized => Self::Unauthenticated,
+            RequestError::ForeignHost(_)
+            | RequestError::ForeignOrigin(_)
+            | RequestError::ForeignSite
+            | RequestError::ForSendersOnly(_)
+            | RequestError::OtherProject { .. } => Self::PermissionDenied,
             RequestError::TooLarge { .. } | RequestError::Intake(IntakeError::TooLarge { .. }) => {
                 Self::ResourceExhausted
             }
             RequestError::Encoding(_) => Self::Unimplemented,
             RequestError::Slow { .. } => Self::DeadlineExceeded,
-            RequestError::ContentType(_) | RequestError::Body(_) | RequestError::Shape(_) => {
-                Self::InvalidArgument
-            }
+            RequestError::ContentType(_)
+            | RequestError::NoContentType
+            | RequestError::Body(_)
+            | RequestError::Shape(_) => Self::InvalidArgument,
             RequestError::Busy
             | RequestError::Intake(
                 IntakeError::Full { .. } | IntakeError::Stopping | IntakeError::Failed(_),

@@ -14,8 +14,16 @@ pub struct Limits {
     pub max_body_bytes: usize,
     /// Of all bodies that are being read or handed to the queue.
     pub max_inflight_bytes: usize,
-    /// Open connections; more wait in the listener's backlog.
+    /// Open connections of a listener; more wait until one is free or gives way.
     pub max_connections: usize,
+    /// Of these, from one address.
+    pub max_connections_per_peer: usize,
+    /// From the first byte of TLS to the last of its handshake.
+    pub handshake_timeout: Duration,
+    /// How long a client may leave an answer unread.
+    pub write_timeout: Duration,
+    /// Age at which a connection ends with the request that is under way.
+    pub max_connection_age: Duration,
     /// From the start of a request, or the end of the one before, to the end of its headers.
     pub header_timeout: Duration,
     /// Between two parts of a body.
@@ -36,6 +44,10 @@ impl Default for Limits {
             max_body_bytes: 64 << 20,
             max_inflight_bytes: 256 << 20,
             max_connections: 1024,
+            max_connections_per_peer: 1024,
+            handshake_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(15),
+            max_connection_age: Duration::from_secs(600),
             header_timeout: Duration::from_secs(30),
             body_idle_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(300),

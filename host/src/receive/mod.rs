@@ -9,12 +9,13 @@
 //! | 200 | something was read: `{"accepted":n,"repeated":k,"rejected":[{"index","field","reason"}],"rejected_total":m}`; the list is cut at [`Limits::max_rejected_in_answer`], the total is not |
 //! | 400 | nothing could be read: malformed from the start, another top-level shape, corrupt gzip |
 //! | 401 | no valid bearer token, where tokens are configured |
+//! | 403 | without a token: the request names another host, or a foreign web page sent it; with one: another project |
 //! | 404, 405 | no such path (the answer lists those that exist), another method |
 //! | 408 | the body came too slowly |
 //! | 413 | the body, or what gzip makes of it, is over [`Limits::max_body_bytes`] |
-//! | 415 | a content encoding other than gzip |
+//! | 415 | an unknown content encoding or, at OTLP's paths, type; a browser that names no type |
 //! | 503 | the queue is full or stopping, or too many bytes are on their way; with `Retry-After` |
-//! | 508 | the request went through this host before |
+//! | 508 | an authenticated request that one of this host's own exporters sent |
 //!
 //! `accepted` counts what the host now answers for: new events, repeats of known ones, and drop reports. When a body
 //! breaks off in the middle, what came before is accepted and the rest is one rejected item: the platform's client
@@ -27,32 +28,35 @@ mod batch;
 mod body;
 pub mod counts;
 mod events;
+pub mod gate;
 mod grpc;
 pub mod input;
 pub mod limits;
 mod otlp;
 mod platform;
+mod pulse;
 mod routes;
+mod seats;
 mod server;
 mod split;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::http::HeaderMap;
-
 pub use self::batch::{Batch, MAX_REFUSED_KEPT, RefusedItem};
 pub use self::events::read_event;
 pub use self::routes::Receiver;
-pub use self::server::{Closed, Transport, serve};
+pub use self::server::{Closed, Listener, Transport, serve};
 
-use self::auth::Tokens;
+use self::gate::Gate;
 use self::limits::Limits;
 use crate::deliver::dead_letter::DeadLetter;
 use crate::event::Event;
+use crate::http::hop::HopId;
 
 /// Where receivers hand events to: the queue.
 pub trait Intake: Send + Sync + 'static {
@@ -125,8 +129,8 @@ pub struct Page {
 pub trait Status: Send + Sync + 'static {
     /// `GET /healthz`: whether the process lives.
     fn health(&self) -> Page;
-    /// `GET /readyz`: whether events would be taken.
-    fn ready(&self) -> Page;
+    /// `GET /readyz`: whether events would be taken; with `?verbose`, what of the host is how.
+    fn ready(&self, verbose: bool) -> Page;
     /// `GET /metrics`: the host's own counters.
     fn metrics(&self) -> Page;
 }
@@ -141,14 +145,14 @@ pub trait KeepRefused: Send + Sync + 'static {
 pub struct Settings {
     /// Bounds on size, time and number.
     pub limits: Limits,
-    /// Who may send; empty: everybody.
-    pub tokens: Tokens,
+    /// Who may use the listeners.
+    pub gate: Arc<Gate>,
     /// Where refused items go.
     pub refused: Arc<dyn KeepRefused>,
     /// Content of the pages.
     pub status: Arc<dyn Status>,
-    /// Whether a request carries the mark of this host's own exporters.
-    pub is_loop: Arc<dyn Fn(&HeaderMap) -> bool + Send + Sync>,
+    /// The mark of this host's own exporters.
+    pub hop: HopId,
     /// Unix nanoseconds.
     pub clock: fn() -> u64,
 }

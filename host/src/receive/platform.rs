@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::batch::Batch;
 use super::split::{Cutter, Piece, without_mark};
+use crate::config::receivers::is_project_id;
 use crate::event::fields::FieldError;
 use crate::event::{Event, EventKind, Source, keys};
 
@@ -44,11 +45,7 @@ pub(super) fn target(path: &str) -> Option<Target> {
 fn project_id(prefix: &str) -> Option<String> {
     let mut parts = prefix.rsplit('/').peekable();
     while let Some(part) = parts.next() {
-        let is_id = !part.is_empty()
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        if is_id && parts.peek() == Some(&"projects") {
+        if is_project_id(part) && parts.peek() == Some(&"projects") {
             return Some(part.to_owned());
         }
     }

@@ -1,25 +1,29 @@
-//! The paths of the listeners and what a request goes through: loop check, token, body, records, queue, dead letters,
-//! answer. Called by `server`.
+//! The paths of the listeners and what a request goes through: gate, loop check, project, body, records, queue, dead
+//! letters, answer. Called by `server`.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::header::{CONTENT_TYPE, EXPECT};
 use axum::http::{HeaderMap, Method, Request, Response};
 use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
 
 use super::answer::{self, RequestError};
+use super::auth::Sender;
 use super::batch::{Batch, RefusedItem};
 use super::body::Framing;
 use super::counts::Counts;
+use super::gate::{self, Caller};
 use super::limits::{InflightBytes, Share};
 use super::platform::Target;
+use super::server::Transport;
 use super::{Accepted, Intake, Settings, body, events, grpc, otlp, platform};
-use crate::event::fields::FieldError;
+use crate::event::fields::{FieldError, excerpt};
 use crate::event::{EventKind, Source};
+use crate::http::hop::Passed;
 
 /// The receivers of one host: what requests share.
 pub struct Receiver<I> {
@@ -75,17 +79,21 @@ impl Protocol {
         body: &Bytes,
         received_at: u64,
         source: &Arc<Source>,
+        is_forwarded: bool,
     ) -> Result<Batch, FieldError> {
+        let otlp = |request, encoding| {
+            let origin = otlp::Origin {
+                received_at,
+                source,
+                is_forwarded,
+            };
+            otlp::read(body, request, encoding, origin)
+        };
         match self {
             Self::Events => events::read(body, received_at, source).await,
             Self::Platform(target) => platform::read(body, target, received_at, source).await,
-            Self::Otlp(request, encoding) => {
-                otlp::read(body, *request, *encoding, received_at, source).await
-            }
-            Self::Grpc(request) => {
-                let encoding = otlp::Encoding::Protobuf;
-                otlp::read(body, *request, encoding, received_at, source).await
-            }
+            Self::Otlp(request, encoding) => otlp(*request, *encoding).await,
+            Self::Grpc(request) => otlp(*request, otlp::Encoding::Protobuf).await,
         }
     }
 }
@@ -116,21 +124,32 @@ impl<I: Intake> Receiver<I> {
 
     /// The methods of OTLP/gRPC.
     pub fn grpc_router(self) -> Router {
-        Router::new()
+        let (gate, limits) = (
+            Arc::clone(&self.settings.gate),
+            self.settings.limits.clone(),
+        );
+        let counts = Arc::clone(&self.counts);
+        let router = Router::new()
             .route(grpc::TRACES, grpc_method::<I>(otlp::Request::Traces))
             .route(grpc::LOGS, grpc_method::<I>(otlp::Request::Logs))
             .route(grpc::METRICS, grpc_method::<I>(otlp::Request::Metrics))
             .fallback(async || grpc::no_such_method())
-            .with_state(Arc::new(self))
+            .with_state(Arc::new(self));
+        gate.guard(router, Transport::Http2, &limits, Some(counts))
     }
 
     /// The paths of this room. `others` are the routes of other rooms; a path of theirs must not be one of these.
     pub fn router(self, others: Router) -> Router {
-        Router::new()
+        let (gate, limits) = (
+            Arc::clone(&self.settings.gate),
+            self.settings.limits.clone(),
+        );
+        let counts = Arc::clone(&self.counts);
+        let router = Router::new()
             .route("/v1/events", post(post_events::<I>))
-            .route("/v1/traces", otlp_path::<I>(otlp::Request::Traces))
-            .route("/v1/logs", otlp_path::<I>(otlp::Request::Logs))
-            .route("/v1/metrics", otlp_path::<I>(otlp::Request::Metrics))
+            .route(otlp::TRACES, otlp_path::<I>(otlp::Request::Traces))
+            .route(otlp::LOGS, otlp_path::<I>(otlp::Request::Logs))
+            .route(otlp::METRICS, otlp_path::<I>(otlp::Request::Metrics))
             .route(
                 "/healthz",
                 get(|State(it): State<Arc<Self>>| async move {
@@ -139,9 +158,12 @@ impl<I: Intake> Receiver<I> {
             )
             .route(
                 "/readyz",
-                get(|State(it): State<Arc<Self>>| async move {
-                    answer::page(it.settings.status.ready())
-                }),
+                get(
+                    |State(it): State<Arc<Self>>, RawQuery(query): RawQuery| async move {
+                        let verbose = gate::is_verbose(query.as_deref());
+                        answer::page(it.settings.status.ready(verbose))
+                    },
+                ),
             )
             .route(
                 "/metrics",
@@ -152,14 +174,17 @@ impl<I: Intake> Receiver<I> {
             .fallback(publish_or_nothing::<I>)
             .method_not_allowed_fallback(async || answer::wrong_method())
             .with_state(Arc::new(self))
-            .merge(others)
+            .merge(others);
+        gate.guard(router, Transport::Http1, &limits, Some(counts))
     }
 
     /// One request to a receiver.
     async fn receive(&self, request: Request<Body>, protocol: Protocol) -> Response<Body> {
         self.counts.request();
         let (parts, mut body) = request.into_parts();
-        match self.try_receive(&parts.headers, &mut body, &protocol).await {
+        let caller = parts.extensions.get::<Caller>();
+        let received = self.try_receive(caller, &parts.headers, &mut body, &protocol);
+        match received.await {
             Ok(response) => response,
             Err(error) => {
                 self.counts.refused_request();
@@ -183,28 +208,35 @@ impl<I: Intake> Receiver<I> {
 
     async fn try_receive(
         &self,
+        caller: Option<&Caller>,
         headers: &HeaderMap,
         body: &mut Body,
         protocol: &Protocol,
     ) -> Result<Response<Body>, RequestError> {
-        if (self.settings.is_loop)(headers) {
+        // Nothing comes here but through the gate.
+        let caller = caller.ok_or(RequestError::Unauthorized)?;
+        let passed = self.settings.hop.passed(headers);
+        if caller.is_authenticated() && passed == Passed::ThisHost {
             return Err(RequestError::Loop);
         }
-        let token_label = self
-            .settings
-            .tokens
-            .check(headers)
-            .map_err(|_| RequestError::Unauthorized)?;
+        let sender = caller.sender.as_deref();
+        if let Some(sender) = sender.filter(|it| !it.may_write_to(protocol.project_id())) {
+            return Err(other_project(sender, protocol.project_id()));
+        }
         let (framing, limits) = (protocol.framing(), &self.settings.limits);
         let (body, share) = body::read(body, headers, framing, limits, &self.inflight).await?;
         self.counts.body(body.len());
         let source = Arc::new(Source {
             receiver: protocol.receiver().to_owned(),
             project_id: protocol.project_id().map(str::to_owned),
-            token_label,
+            token_label: sender.map(|sender| sender.label.clone()),
         });
         let received_at = (self.settings.clock)();
-        match protocol.read(&body, received_at, &source).await {
+        let is_forwarded = passed != Passed::NoHost;
+        match protocol
+            .read(&body, received_at, &source, is_forwarded)
+            .await
+        {
             Ok(batch) => {
                 self.hand_over(batch, received_at, source, share, protocol)
                     .await
@@ -275,6 +307,17 @@ impl<I: Intake> Receiver<I> {
         self.settings
             .refused
             .keep(vec![item.into_letter(received_at, source)], 0);
+    }
+}
+
+fn other_project(sender: &Sender, project: Option<&str>) -> RequestError {
+    RequestError::OtherProject {
+        label: sender.label.clone(),
+        projects: sender.projects.join(", "),
+        named: match project {
+            Some(project) => format!("is for `{}`", excerpt(project)),
+            None => "names no project".to_owned(),
+        },
     }
 }
 

@@ -21,7 +21,7 @@ use crate::deliver::settings::{ExporterSettings, HoldingSettings};
 use crate::event::instrument::{Instruments, Override};
 use crate::hardening;
 use crate::http::grant::{self, GrantError, HostRequest};
-use crate::http::hop::HopTrail;
+use crate::http::hop::HopId;
 use crate::http::message::{HttpError, Request};
 use crate::http::secrets::{HideError, Secrets};
 use crate::http::{Client, ClientError, ClientSettings, Limits, Transport};
@@ -47,7 +47,7 @@ const MAX_WAITING_SPANS: u32 = 10_000;
 /// What all exporters of a host have in common.
 pub(super) struct Shared {
     pub(super) queue: AnyQueue,
-    pub(super) hops: Arc<HopTrail>,
+    pub(super) hop: HopId,
     pub(super) own_listeners: Vec<SocketAddr>,
     pub(super) instruments: Arc<Instruments>,
     pub(super) store: LocalStore,
@@ -252,7 +252,7 @@ fn client(
         operator_hosts: grant::operator_hosts(hosts, &operators)?,
         allows_metadata: http.allows_metadata,
         own_listeners: shared.own_listeners.clone(),
-        hops: Arc::clone(&shared.hops),
+        hop: shared.hop.clone(),
         secrets,
         limits: Limits {
             timeout: http.timeout,

@@ -34,7 +34,7 @@ async fn serve(
             .map(|(id, pool, path)| (id.clone(), pool.clone(), path.to_owned()))
     };
     let Some((id, pool, path)) = found else {
-        let text = "no exporter of this name runs; `/readyz` lists them\n";
+        let text = "no exporter of this name runs; `/readyz?verbose` lists them\n";
         return plain(StatusCode::NOT_FOUND, text.to_owned());
     };
     if !pool.component().serves_page() {
@@ -71,13 +71,21 @@ fn page_response(page: PageResponse) -> Response<Body> {
     let Ok(content_type) = HeaderValue::from_str(&page.content_type) else {
         return plain(StatusCode::BAD_GATEWAY, "no content type\n".to_owned());
     };
-    let mut response = Response::new(Body::from(page.body));
-    *response.status_mut() = StatusCode::from_u16(page.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let status = StatusCode::from_u16(page.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    // These have no content (RFC 9110, section 15): what a component gives would be taken for the next answer.
+    let body = match status.as_u16() {
+        204 | 205 | 304 => Body::empty(),
+        _ => Body::from(page.body),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
     // A component's page is not the host's: in a browser it runs nothing and reads nothing of the host's.
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let own = HeaderValue::from_static("same-origin");
+    headers.insert("cross-origin-resource-policy", own);
     response
 }
 
@@ -136,6 +144,21 @@ mod tests {
         }
         assert_eq!(found("prometheus2/metrics"), None);
         assert_eq!(found(""), None);
+    }
+
+    #[test]
+    fn a_page_runs_nothing_in_a_browser_and_has_content_only_where_its_status_has() {
+        for (status, content) in [(200, 4), (204, 0), (205, 0), (304, 0), (404, 4), (599, 4)] {
+            let response = page_response(PageResponse {
+                status,
+                content_type: "text/html".to_owned(),
+                body: b"page".to_vec(),
+            });
+            assert_eq!(response.status().as_u16(), status);
+            let size = axum::body::HttpBody::size_hint(response.body());
+            assert_eq!(size.exact(), Some(content), "{status}");
+            assert_eq!(response.headers()[CONTENT_SECURITY_POLICY], "sandbox");
+        }
     }
 
     #[test]

@@ -21,8 +21,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::http::HeaderMap;
-use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -34,15 +32,17 @@ use crate::config::{Config, ExporterId, HttpReceiver};
 use crate::deliver::{Delivery, Statuses};
 use crate::event::signal_set::SignalSet;
 use crate::event::span_phases::SpanPhases;
-use crate::http::hop::{HOP_HEADER, HopTrail};
+use crate::http::hop::HopId;
 use crate::plugin::{Component, Pool};
 use crate::print::report::{InputCounts, RunReport};
 use crate::queue::any::AnyQueue;
 use crate::queue::{CursorOptions, OnFull, Queue as _, QueueError, StartAt};
-use crate::receive::auth::Tokens;
+use crate::receive::auth::{Sender, Tokens};
 use crate::receive::counts::Counts;
+use crate::receive::gate::{Gate, GateSettings};
 use crate::receive::limits::Limits;
-use crate::receive::{self, Receiver, Transport};
+use crate::receive::tls::Tls;
+use crate::receive::{self, Listener, Receiver, Transport};
 use crate::route::Route;
 
 pub use exporter::StartError;
@@ -94,9 +94,9 @@ struct TransportCounts {
 /// Where a host listens; nowhere when it only reads an input.
 pub struct Listeners {
     /// HTTP/1.1: every receiver but gRPC, health and metrics.
-    pub http: Option<TcpListener>,
+    pub http: Option<Listener>,
     /// OTLP/gRPC.
-    pub grpc: Option<TcpListener>,
+    pub grpc: Option<Listener>,
 }
 
 /// Where [`Listeners`] are.
@@ -113,13 +113,23 @@ impl Listeners {
     /// # Errors
     /// The system does not say.
     pub fn addresses(&self) -> std::io::Result<Addresses> {
-        let of = |listener: &Option<TcpListener>| {
-            listener.as_ref().map(TcpListener::local_addr).transpose()
+        let of = |listener: &Option<Listener>| {
+            let address = listener.as_ref().map(|it| it.tcp.local_addr());
+            address.transpose()
         };
         Ok(Addresses {
             http: of(&self.http)?,
             grpc: of(&self.grpc)?,
         })
+    }
+}
+
+impl Listeners {
+    /// TLS of those that have it.
+    #[must_use]
+    pub fn tls(&self) -> Vec<Tls> {
+        let listeners = self.http.iter().chain(&self.grpc);
+        listeners.filter_map(|it| it.tls.clone()).collect()
     }
 }
 
@@ -147,7 +157,7 @@ impl Host {
     ) -> Result<Self, Vec<(ExporterId, StartError)>> {
         let shared = exporter::Shared {
             queue: queue.clone(),
-            hops: Arc::new(HopTrail::default()),
+            hop: HopId::random(),
             own_listeners,
             instruments: Arc::new(exporter::instruments(config)),
             store: store::LocalStore::new(&config.storage),
@@ -235,9 +245,13 @@ impl Host {
         config: &HttpReceiver,
         stop: &CancellationToken,
     ) {
+        let connections = &config.connections;
         let limits = Limits {
             max_body_bytes: usize::try_from(config.max_request_body_bytes).unwrap_or(usize::MAX),
-            max_connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
+            max_connections: connections.max as usize,
+            max_connections_per_peer: connections.of_a_peer() as usize,
+            write_timeout: connections.write_timeout,
+            max_connection_age: connections.max_age,
             drain_timeout: REQUEST_GRACE,
             ..Limits::default()
         };
@@ -270,11 +284,7 @@ impl Host {
     }
 
     fn receiver(&self, limits: &Limits, config: &HttpReceiver) -> Receiver<QueueIntake> {
-        let tokens = config
-            .tokens
-            .iter()
-            .map(|accepted| (accepted.label.clone(), accepted.token.expose()));
-        let hops = Arc::clone(&self.exporters.hops);
+        let hop = self.exporters.hop.clone();
         let pages = Pages::new(
             self.queue.clone(),
             self.statuses.clone(),
@@ -285,10 +295,10 @@ impl Host {
         );
         let settings = receive::Settings {
             limits: limits.clone(),
-            tokens: Tokens::new(tokens),
+            gate: Arc::new(gate(config)),
             refused: Arc::clone(&self.refused) as _,
             status: Arc::new(pages),
-            is_loop: Arc::new(move |headers: &HeaderMap| is_loop(&hops, headers)),
+            hop,
             clock: receive::system_clock,
         };
         Receiver::new(self.intake(), settings, Arc::clone(&self.counts.http))
@@ -374,14 +384,22 @@ impl Host {
     }
 }
 
-/// More than one hop header is one trail.
-fn is_loop(hops: &HopTrail, headers: &HeaderMap) -> bool {
-    let values: Vec<&str> = headers
-        .get_all(HOP_HEADER)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    let trail = values.join(",");
-    hops.admit(Some(trail.as_str()).filter(|trail| !trail.is_empty()))
-        .is_err()
+/// Who may use the listeners.
+fn gate(config: &HttpReceiver) -> Gate {
+    let access = &config.access;
+    let tokens = access.tokens.iter().map(|accepted| {
+        let sender = Sender {
+            label: accepted.label.clone(),
+            projects: accepted.projects.clone(),
+        };
+        (sender, accepted.token.expose())
+    });
+    let mut hosts = access.allowed_hosts.clone();
+    hosts.push(config.endpoint.host.clone());
+    let settings = GateSettings {
+        hosts,
+        origins: access.allowed_origins.clone(),
+        headers: access.allowed_headers.clone(),
+    };
+    Gate::new(Tokens::new(tokens), settings)
 }

@@ -82,7 +82,7 @@ impl PageSource for Pages {
         }
     }
 
-    fn ready(&self) -> Page {
+    fn ready(&self, verbose: bool) -> Page {
         let now = Instant::now();
         let statuses = self.statuses.now();
         let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
@@ -96,10 +96,15 @@ impl PageSource for Pages {
             .collect();
         let queue = self.queue_trouble(now);
         let is_ready = reasons.is_empty() && !statuses.is_empty() && queue.is_none();
-        let body = json!({
-            "ready": is_ready, "exporters": states, "reasons": reasons, "queue": queue,
-            "reload": self.reloads.troubles(),
-        });
+        // Names and reasons are for those who may know them; the gate has asked.
+        let body = if verbose {
+            json!({
+                "ready": is_ready, "exporters": states, "reasons": reasons, "queue": queue,
+                "reload": self.reloads.troubles(),
+            })
+        } else {
+            json!({ "ready": is_ready })
+        };
         let status = if is_ready { 200 } else { 503 };
         Page {
             status,

@@ -208,7 +208,7 @@ async fn listening(lines: &mut BufReader<ChildStdout>) -> Result<SocketAddr> {
 async fn is_ready(address: SocketAddr) -> Result<bool> {
     let mut stream = TcpStream::connect(address).await?;
     stream
-        .write_all(b"GET /readyz HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")
+        .write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         .await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;

@@ -168,7 +168,7 @@ pub fn accounts(finished: &Finished) -> anyhow::Result<Accounts> {
     Ok(accounts)
 }
 
-/// Asks for `/readyz` until status and page are as wanted.
+/// Asks for `/readyz?verbose` until status and page are as wanted.
 ///
 /// # Errors
 /// When it is not within [`DEADLINE`].
@@ -178,7 +178,7 @@ pub async fn ready_page(
 ) -> anyhow::Result<(u16, Value)> {
     let asked = tokio::time::timeout(DEADLINE, async {
         loop {
-            let reply = host.send(Outgoing::get("/readyz")).await?;
+            let reply = host.send(Outgoing::get("/readyz?verbose")).await?;
             let page = reply.json()?;
             if wanted(reply.status, &page) {
                 return Ok((reply.status, page));

@@ -40,11 +40,11 @@ fn host(config: &Config) -> anyhow::Result<(HostCommand, PathBuf)> {
     Ok((command, file))
 }
 
-/// What `/readyz` says is not in effect, once it says something, or nothing.
+/// What `/readyz?verbose` says is not in effect, once it says something, or nothing.
 async fn troubles(host: &RunningHost, wanted: bool) -> anyhow::Result<Value> {
     let asked = tokio::time::timeout(DEADLINE, async {
         loop {
-            let page = host.send(Outgoing::get("/readyz")).await?;
+            let page = host.send(Outgoing::get("/readyz?verbose")).await?;
             let troubles = page.json()?["reload"].clone();
             if troubles
                 .as_array()

@@ -33,7 +33,7 @@ async fn a_big_component_compiles_beside_the_others_and_misses_nothing() -> anyh
             .status,
         200
     );
-    let ready = host.send(Outgoing::get("/readyz")).await?;
+    let ready = host.send(Outgoing::get("/readyz?verbose")).await?;
     let exporters = ready.json()?["exporters"].clone();
     assert_eq!(ready.status, 200, "{}", ready.text());
     assert!(exporters["json"].is_string(), "{exporters}");

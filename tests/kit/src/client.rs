@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// How long a request may take, all in all.
@@ -23,7 +24,7 @@ pub struct Outgoing {
     pub method: String,
     /// Path and query.
     pub target: String,
-    /// Besides `host` and `content-length`, which are added.
+    /// Besides `content-length`, which is added, and `host`, which is added where it is missing.
     pub headers: Vec<(String, String)>,
     /// As it goes on the wire.
     pub body: Bytes,
@@ -93,12 +94,36 @@ impl Outgoing {
 
     async fn exchange(self, to: SocketAddr) -> anyhow::Result<Reply> {
         let stream = TcpStream::connect(to).await.context("cannot connect")?;
+        self.exchange_over(stream, &to.to_string()).await
+    }
+
+    /// Sends it over a connection of the test's own and reads the answer to its end.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the answer is not complete within a minute.
+    pub async fn send_over<S>(self, stream: S, host: &str) -> anyhow::Result<Reply>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let what = format!("{} {}", self.method, self.target);
+        match tokio::time::timeout(DEADLINE, self.exchange_over(stream, host)).await {
+            Ok(reply) => reply.with_context(|| what),
+            Err(_) => bail!("{what}: no complete answer within {} s", DEADLINE.as_secs()),
+        }
+    }
+
+    async fn exchange_over<S>(self, stream: S, host: &str) -> anyhow::Result<Reply>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let mut builder = hyper::Request::builder()
             .method(&*self.method)
-            .uri(&self.target)
-            .header("host", to.to_string());
+            .uri(&self.target);
+        if !self.headers.iter().any(|(name, _)| name == "host") {
+            builder = builder.header("host", host);
+        }
         for (name, value) in &self.headers {
             builder = builder.header(name, value);
         }

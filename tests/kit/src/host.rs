@@ -379,7 +379,7 @@ impl Process {
 /// What the host names after its first address: `... and 127.0.0.1:PORT (OTLP/gRPC)` or
 /// `"listening_grpc":"127.0.0.1:PORT"`.
 fn grpc_address(said: &str) -> Option<SocketAddr> {
-    let address = match said.split_once(" (OTLP/gRPC)") {
+    let address = match said.split_once(" (OTLP/gRPC") {
         Some((before, _)) => before.rsplit(' ').next()?,
         None => {
             let (_, rest) = said.split_once("\"listening_grpc\":\"")?;
@@ -389,9 +389,10 @@ fn grpc_address(said: &str) -> Option<SocketAddr> {
     address.parse().ok()
 }
 
-/// The address in `listening on http://127.0.0.1:PORT` or in `{"listening":"127.0.0.1:PORT"}`.
+/// The address in `listening on http://127.0.0.1:PORT`, or with `https`, or in `{"listening":"127.0.0.1:PORT"}`.
 fn address(line: &str) -> Option<SocketAddr> {
-    let rest = match line.split_once("listening on http://") {
+    let named = ["listening on http://", "listening on https://"];
+    let rest = match named.iter().find_map(|begin| line.split_once(begin)) {
         Some((_, rest)) => rest,
         None => line.split_once("\"listening\":\"")?.1,
     };

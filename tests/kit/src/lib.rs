@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod backend;
+pub mod certificates;
 pub mod client;
 pub mod components;
 pub mod corpus;

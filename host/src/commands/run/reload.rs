@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::config::component::ComponentFacts;
 use crate::config::lock::{Lock, Verdict};
 use crate::config::select::{LoadedComponents, Plan, Request};
+use crate::receive::tls::Tls;
 use crate::run::components::Loader;
 use crate::run::{Exporters, Host};
 
@@ -29,6 +30,8 @@ pub(super) struct Files {
     /// Components that run, by file.
     good: BTreeMap<PathBuf, ComponentFacts>,
     standing: Standing,
+    /// Certificates of listeners.
+    certificates: Vec<Tls>,
 }
 
 impl Files {
@@ -36,6 +39,7 @@ impl Files {
         args: &RunArgs,
         prepared: &Prepared,
         exporters: &Exporters,
+        certificates: Vec<Tls>,
     ) -> Result<Self, (Exit, String)> {
         let config = prepared.config.clone();
         let files = prepared.request(args, &BTreeSet::new()).files();
@@ -48,6 +52,7 @@ impl Files {
             config,
             good: components_of(exporters),
             standing: prepared.standing.clone(),
+            certificates,
         })
     }
 
@@ -66,16 +71,33 @@ impl Files {
     ) {
         loop {
             self.watch.changed(&self.watched).await;
-            let troubles = match self.reload(args, loader, host, ctx).await {
-                Ok(troubles) => troubles,
-                Err(reason) => vec![reason],
-            };
+            let mut troubles = self.renew_certificates();
+            match self.reload(args, loader, host, ctx).await {
+                Ok(more) => troubles.extend(more),
+                Err(reason) => troubles.push(reason),
+            }
             for trouble in &troubles {
                 warn!(reason = trouble, "A change of files is not in effect.");
             }
             self.standing.set_troubles(&troubles);
             host.reloads().note(troubles);
         }
+    }
+
+    /// A certificate that cannot be used changes nothing, and keeps nothing else from taking effect.
+    fn renew_certificates(&self) -> Vec<String> {
+        let mut troubles = BTreeSet::new();
+        for tls in &self.certificates {
+            match tls.renew() {
+                Ok(true) => info!(?tls, "New connections get the new certificate."),
+                Ok(false) => {}
+                Err(error) => {
+                    let reason = causes(&error);
+                    troubles.insert(format!("{reason}; the certificate before stays in use"));
+                }
+            }
+        }
+        troubles.into_iter().collect()
     }
 
     /// Returns what could not be put into effect beside the rest; an error when nothing was.
@@ -90,7 +112,7 @@ impl Files {
         let mut config = read.config;
         let mut problems = read.problems;
         problems.extend(validate::missing_files(&config));
-        override_with(args, &mut config);
+        override_with(args, ctx.environment, &mut config)?;
         let directory = &config.plugins.directory;
         let listing = list_components(directory)
             .map_err(|error| format!("cannot read {}: {error}", directory.display()))?;
@@ -175,7 +197,12 @@ impl Files {
 fn watched(args: &RunArgs, config: &Config, files: BTreeSet<PathBuf>) -> Watched {
     Watched {
         directory: config.plugins.directory.clone(),
-        files: files.into_iter().chain(args.config.clone()).collect(),
+        files: files
+            .into_iter()
+            .chain(args.config.clone())
+            .chain(args.listeners.token_file.clone())
+            .chain(config.receivers.tls_files().cloned())
+            .collect(),
     }
 }
 

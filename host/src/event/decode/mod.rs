@@ -72,7 +72,7 @@ use super::fields::{FieldError, present};
 use super::instrument::Instruments;
 use super::keys::{self, Keys};
 use super::records::{FeedbackItem, Log, Metric, Record, Resource, Score, Span, SpanPhase};
-use super::{Event, EventKind};
+use super::{Event, EventKind, Source};
 
 /// Fields that are complete but for the required ones.
 trait Draft<'a>: Fields<'a> {
@@ -221,7 +221,7 @@ pub fn feedback(text: &str) -> Result<FeedbackItem<'_>, FieldError> {
 pub(super) fn check_front(
     kind: EventKind,
     text: &str,
-    project_id: Option<&str>,
+    source: &Source,
 ) -> Result<(Result<Keys, FieldError>, usize), FieldError> {
     macro_rules! check {
         ($fields:ty, $keys:expr) => {{
@@ -238,24 +238,24 @@ pub(super) fn check_front(
     match kind {
         EventKind::SpanStarted | EventKind::SpanUpdated | EventKind::SpanEnded => {
             check!(span::SpanFields<'_>, |record: &Span<'_>, own: &str| {
-                keys::of_span(kind, record, own, project_id)
+                keys::of_span(kind, record, own, source)
             })
         }
         EventKind::Log => check!(log::LogFields<'_>, |record: &Log<'_>, _| keys::of_log(
-            record, project_id
+            record, source
         )),
         EventKind::Metric => {
             check!(metric::MetricFields<'_>, |record: &Metric<'_>, _| {
-                keys::of_metric(record, project_id)
+                keys::of_metric(record, source)
             })
         }
         EventKind::Score => check!(opinion::ScoreFields<'_>, |record: &Score<'_>, _| {
-            keys::of_score(record, project_id)
+            keys::of_score(record, source)
         }),
         EventKind::Feedback => {
             check!(
                 opinion::FeedbackFields<'_>,
-                |record: &FeedbackItem<'_>, _| keys::of_feedback(record, project_id)
+                |record: &FeedbackItem<'_>, _| keys::of_feedback(record, source)
             )
         }
     }

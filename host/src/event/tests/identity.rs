@@ -48,6 +48,24 @@ fn repeats_have_the_same_key_and_others_do_not() {
 }
 
 #[test]
+fn every_kind_of_event_has_another_key_for_another_sender() {
+    let key = |kind, value: &Value, label: Option<&str>| {
+        let source = Source {
+            token_label: label.map(str::to_owned),
+            ..Source::default()
+        };
+        let payload = Bytes::from(value.to_string());
+        let event = Event::from_json(kind, payload, 1, Arc::new(source));
+        event.unwrap().repeat_key
+    };
+    for (kind, value) in corpus() {
+        let keys = [None, Some(""), Some("a"), Some("b")].map(|label| key(kind, &value, label));
+        assert_eq!(BTreeSet::from(keys).len(), 4, "{value}");
+        assert_eq!(keys[2], key(kind, &value, Some("a")));
+    }
+}
+
+#[test]
 fn a_trace_is_one_lane_and_a_series_is_one_lane() {
     let mut lanes: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
     for (kind, value) in corpus() {

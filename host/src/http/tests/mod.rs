@@ -20,7 +20,7 @@ use url::Url;
 
 use super::client::{Client, ClientSettings, Transport};
 use super::dial::Lookup;
-use super::hop::HopTrail;
+use super::hop::HopId;
 use super::limits::Limits;
 use super::message::{HttpError, Request, Response};
 use super::origin::{HostPort, Origin};
@@ -239,7 +239,7 @@ fn settings(urls: &[&str]) -> ClientSettings {
         operator_hosts: urls.iter().map(|url| HostPort::of(url).unwrap()).collect(),
         allows_metadata: false,
         own_listeners: Vec::new(),
-        hops: Arc::new(HopTrail::default()),
+        hop: HopId::random(),
         secrets: Secrets::default(),
         limits: Limits {
             timeout: Duration::from_secs(20),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::client::{Client, ClientSettings, Transport};
+use super::super::hop::HopId;
 use super::super::limits::Limits;
 use super::super::message::{Auth, HttpError, Request};
 use super::super::secrets::Secrets;
@@ -53,7 +54,7 @@ fn client(answer: WireResponse) -> (Client, Arc<Stage>, String) {
         operator_hosts: Vec::new(),
         allows_metadata: false,
         own_listeners: Vec::new(),
-        hops: Arc::default(),
+        hop: HopId::random(),
         secrets,
         limits: Limits::default(),
         transport: Transport::default(),

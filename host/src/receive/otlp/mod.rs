@@ -13,6 +13,8 @@ mod spans;
 mod tests;
 mod write;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
@@ -31,6 +33,16 @@ use crate::event::{Event, EventKind, Source};
 
 pub(super) use answer::{refused, response, taken};
 pub(super) use messages::{ProtoAny, ProtoDuration, RetryInfo, RpcStatus};
+
+/// Paths of OTLP/HTTP.
+pub(super) const TRACES: &str = "/v1/traces";
+pub(super) const LOGS: &str = "/v1/logs";
+pub(super) const METRICS: &str = "/v1/metrics";
+
+/// Whether a path is one of OTLP/HTTP.
+pub(super) fn is_path(path: &str) -> bool {
+    [TRACES, LOGS, METRICS].contains(&path)
+}
 
 /// What a path takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +76,15 @@ impl Encoding {
     }
 }
 
+/// What is known of a request beside its body.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'r> {
+    pub(super) received_at: u64,
+    pub(super) source: &'r Arc<Source>,
+    /// A host has sent it, which makes its requests anew of what it got.
+    pub(super) is_forwarded: bool,
+}
+
 /// Reads the items of a body.
 ///
 /// # Errors
@@ -72,26 +93,37 @@ pub(super) async fn read(
     body: &Bytes,
     request: Request,
     encoding: Encoding,
-    received_at: u64,
-    source: &Arc<Source>,
+    origin: Origin<'_>,
 ) -> Result<Batch, FieldError> {
+    // Decoding takes milliseconds a megabyte; others get their turn before and after it.
+    tokio::task::yield_now().await;
+    let batch = read_at_once(body, request, encoding, origin)?;
+    tokio::task::yield_now().await;
+    Ok(batch)
+}
+
+fn read_at_once(
+    body: &Bytes,
+    request: Request,
+    encoding: Encoding,
+    origin: Origin<'_>,
+) -> Result<Batch, FieldError> {
+    let equal_before = EqualBefore::default();
     let mut items = Items {
         // Names and quotes come to the texts, mostly less than that.
         text: String::with_capacity(body.len() + body.len() / 2),
         accepted: Vec::new(),
         batch: Batch::default(),
         index: 0,
-        received_at,
-        source,
+        received_at: origin.received_at,
+        source: origin.source,
+        equal_before: origin.is_forwarded.then_some(&equal_before),
     };
-    // Decoding takes milliseconds a megabyte; others get their turn before and after it.
-    tokio::task::yield_now().await;
     match request {
         Request::Traces => spans::read(&decode(body, encoding)?, &mut items),
         Request::Logs => logs::read(&decode(body, encoding)?, &mut items),
         Request::Metrics => metrics::read(&decode(body, encoding)?, &mut items),
     }
-    tokio::task::yield_now().await;
     Ok(items.finish())
 }
 
@@ -122,7 +154,12 @@ struct Items<'r> {
     index: u64,
     received_at: u64,
     source: &'r Arc<Source>,
+    /// Of a forwarded request.
+    equal_before: Option<&'r EqualBefore>,
 }
+
+/// How many equal items came before, by the hash of what they say.
+type EqualBefore = RefCell<HashMap<u128, u64>>;
 
 /// An event whose text is written.
 struct Accepted {
@@ -132,12 +169,13 @@ struct Accepted {
     keys: Keys,
 }
 
-impl Items<'_> {
+impl<'r> Items<'r> {
     /// What names the next item, if it has no name of its own.
-    const fn identity(&self) -> Identity {
+    const fn identity(&self) -> Identity<'r> {
         Identity {
             index: self.index,
             received_at: self.received_at,
+            equal_before: self.equal_before,
         }
     }
 
@@ -204,17 +242,30 @@ impl Items<'_> {
 
 /// An item's place in its request.
 #[derive(Clone, Copy)]
-struct Identity {
+struct Identity<'r> {
     index: u64,
     received_at: u64,
+    equal_before: Option<&'r EqualBefore>,
 }
 
-impl Identity {
+impl Identity<'_> {
     /// Adds the time, or when the item came if it has none (0), and an id. The same item of the same resource at the same
-    /// place of a request has the same id, so that a request that is sent again is recognised, and nothing else is.
+    /// place of a request has the same id, so that a request that is sent again is recognised, and nothing else is. In a
+    /// forwarded request the place is that among equal items: hosts put requests together anew, and what goes in a circle
+    /// among them must be recognised.
     fn complete(self, event: &mut Object<'_>, id_key: &str, time: u64) {
+        let mut place = self.index;
+        if let Some(equal_before) = self.equal_before {
+            let mut hash = Xxh3::new();
+            hash.update(&time.to_le_bytes());
+            hash.update(event.written());
+            let mut equal_before = equal_before.borrow_mut();
+            let count = equal_before.entry(hash.digest128()).or_default();
+            place = *count;
+            *count += 1;
+        }
         let mut hash = Xxh3::new();
-        hash.update(&self.index.to_le_bytes());
+        hash.update(&place.to_le_bytes());
         hash.update(&time.to_le_bytes());
         hash.update(event.written());
         event.text(id_key, &format!("{:032x}", hash.digest128()));

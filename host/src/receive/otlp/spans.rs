@@ -52,8 +52,7 @@ fn event(
     event.attributes("attributes", &span.attributes)?;
     event.object("otel", |otel| self::otel(otel, span, scope))?;
     event.raw_if("resource", resource);
-    let project_id = source.project_id.as_deref();
-    Ok(keys::of_ended_span(&trace_id, &own_id, project_id))
+    Ok(keys::of_ended_span(&trace_id, &own_id, source))
 }
 
 fn otel(otel: &mut Object<'_>, span: &Span, scope: Option<&str>) -> Result<(), FieldError> {
@@ -130,7 +129,7 @@ mod tests {
     use crate::receive::otlp::messages::{
         AnyKind, AnyValue, ArrayValue, KeyValue, KeyValueList, ResourceSpans, ScopeSpans,
     };
-    use crate::receive::otlp::{Encoding, Request, read};
+    use crate::receive::otlp::{Encoding, Origin, Request, read};
 
     fn text() -> impl Strategy<Value = Bytes> {
         let words = prop::sample::select(vec!["", "type", "gen_ai.prompt", "[", "{\"a\":"]);
@@ -205,7 +204,8 @@ mod tests {
             let source = Arc::new(Source { project_id: Some("p".to_owned()), ..Source::default() });
             let body = request.encode_to_vec().into();
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let batch = runtime.block_on(read(&body, Request::Traces, Encoding::Protobuf, 7, &source)).unwrap();
+            let origin = Origin { received_at: 7, source: &source, is_forwarded: false };
+            let batch = runtime.block_on(read(&body, Request::Traces, Encoding::Protobuf, origin)).unwrap();
             for event in &batch.events {
                 decode::record(event).unwrap();
                 let again = Event::from_json(EventKind::SpanEnded, event.payload.clone(), 7, Arc::clone(&source)).unwrap();

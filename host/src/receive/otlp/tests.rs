@@ -17,7 +17,21 @@ async fn read_as(
     request: Request,
     encoding: Encoding,
 ) -> Result<Batch, FieldError> {
-    read(&body.into(), request, encoding, NOW, &Arc::default()).await
+    read_from(&body.into(), request, encoding, false).await
+}
+
+async fn read_from(
+    body: &Bytes,
+    request: Request,
+    encoding: Encoding,
+    is_forwarded: bool,
+) -> Result<Batch, FieldError> {
+    let origin = Origin {
+        received_at: NOW,
+        source: &Arc::default(),
+        is_forwarded,
+    };
+    read(body, request, encoding, origin).await
 }
 
 async fn from_json(request: Request, body: &Value) -> Batch {
@@ -476,4 +490,28 @@ async fn answers_have_the_encoding_of_the_request() {
             .message
             .contains("send again later")
     );
+}
+
+#[tokio::test]
+async fn an_item_that_hosts_send_around_is_a_repeat_wherever_it_stands_in_a_request() {
+    let record =
+        |text: &str| json!({"timeUnixNano": "1780000000000000000", "body": {"stringValue": text}});
+    let keys = async |records: &[Value], is_forwarded| -> Vec<u128> {
+        let body = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]});
+        let body = Bytes::from(body.to_string());
+        let batch = read_from(&body, Request::Logs, Encoding::Json, is_forwarded);
+        let events = batch.await.unwrap().events;
+        events.iter().map(|event| event.repeat_key).collect()
+    };
+    let (a, b) = (record("a"), record("b"));
+    let first = keys(&[a.clone(), b.clone(), a.clone()], true).await;
+    let second = keys(&[b.clone(), a.clone(), a.clone()], true).await;
+    assert_eq!([first[1], first[0], first[2]], second[..]);
+    assert_ne!(first[0], first[2], "two equal items are two");
+    let direct = keys(&[a.clone(), b.clone()], false).await;
+    assert_ne!(direct, {
+        let mut swapped = keys(&[b, a], false).await;
+        swapped.reverse();
+        swapped
+    });
 }

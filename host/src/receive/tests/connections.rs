@@ -9,12 +9,17 @@ struct Serving {
 }
 
 async fn serving(house: &House, limits: Limits) -> Serving {
+    serving_with(house, limits, None).await
+}
+
+async fn serving_with(house: &House, limits: Limits, tls: Option<tls::Tls>) -> Serving {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let router = house.router.clone();
     #[expect(clippy::disallowed_methods, reason = "the test joins it")]
     let task = tokio::spawn(async move {
+        let listener = Listener { tcp: listener, tls };
         serve(listener, router, Transport::Http1, &limits, async {
             let _ = stopped.await;
         })
@@ -29,7 +34,7 @@ async fn serving(house: &House, limits: Limits) -> Serving {
 
 fn raw_request(body: &str) -> String {
     format!(
-        "POST /ai/spans/publish HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "POST /ai/spans/publish HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     )
 }
@@ -164,6 +169,48 @@ async fn what_is_not_done_at_the_drain_deadline_is_cut_and_said() {
     server.stop.send(()).unwrap();
     assert_eq!(server.task.await.unwrap(), Closed { cut: 1 });
     drop(gate);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_of_some_age_ends_with_the_answer_under_way() {
+    let house = house();
+    let gate = house.queue.gate.acquire().await.unwrap();
+    let limits = Limits {
+        max_connection_age: Duration::from_secs(60),
+        ..Limits::default()
+    };
+    let server = serving(&house, limits).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let request = raw_request(&json!({"spans": [span(1)]}).to_string());
+    let kept_alive = request.replace("connection: close\r\n", "");
+    stream.write_all(kept_alive.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    drop(gate);
+    assert!(answer_of(&mut stream).await.starts_with("HTTP/1.1 200 "));
+    server.stop.send(()).unwrap();
+    assert_eq!(server.task.await.unwrap(), Closed { cut: 0 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_tls_that_says_nothing_is_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let files = crate::config::Tls {
+        cert_file: dir.path().join("cert.pem"),
+        key_file: dir.path().join("key.pem"),
+        client_ca_file: None,
+    };
+    let certificate = params.self_signed(&key).unwrap();
+    std::fs::write(&files.cert_file, certificate.pem()).unwrap();
+    std::fs::write(&files.key_file, key.serialize_pem()).unwrap();
+    let tls = tls::Tls::load(&files, Transport::Http1).unwrap();
+    let house = house();
+    let server = serving_with(&house, Limits::default(), Some(tls)).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(answer_of(&mut stream).await, "");
+    server.stop.send(()).unwrap();
+    server.task.await.unwrap();
 }
 
 proptest! {

@@ -23,9 +23,10 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
-use super::auth::Tokens;
+use super::auth::{Sender, Tokens};
 use super::batch::MAX_PAYLOAD_BYTES;
 use super::counts::{Counts, Snapshot};
+use super::gate::GateSettings;
 use super::limits::Limits;
 use super::*;
 use crate::event::decode::record;
@@ -79,11 +80,11 @@ impl Status for FakeStatus {
             body: "alive".into(),
         }
     }
-    fn ready(&self) -> Page {
+    fn ready(&self, verbose: bool) -> Page {
         Page {
             status: 503,
             content_type: "text/plain",
-            body: "not yet".into(),
+            body: if verbose { "not yet: why" } else { "not yet" }.into(),
         }
     }
     fn metrics(&self) -> Page {
@@ -119,13 +120,29 @@ struct House {
     letters: Arc<FakeLetters>,
     counts: Arc<Counts>,
     router: Router,
+    hop: HopId,
 }
 
 fn house() -> House {
     house_with(Limits::default(), Tokens::default())
 }
 
+/// Tokens with their labels, for all projects.
+fn tokens<const N: usize>(tokens: [(&str, &'static str); N]) -> Tokens {
+    Tokens::new(tokens.map(|(label, token)| {
+        let sender = Sender {
+            label: label.to_owned(),
+            projects: Vec::new(),
+        };
+        (sender, token)
+    }))
+}
+
 fn house_with(limits: Limits, tokens: Tokens) -> House {
+    house_behind(limits, Gate::new(tokens, GateSettings::default()))
+}
+
+fn house_behind(limits: Limits, gate: Gate) -> House {
     let queue = Arc::new(FakeQueue {
         events: Mutex::default(),
         refusal: Mutex::default(),
@@ -133,12 +150,13 @@ fn house_with(limits: Limits, tokens: Tokens) -> House {
     });
     let letters = Arc::new(FakeLetters::default());
     let counts = Arc::new(Counts::default());
+    let hop = HopId::random();
     let settings = Settings {
         limits,
-        tokens,
+        gate: Arc::new(gate),
         refused: letters.clone(),
         status: Arc::new(FakeStatus),
-        is_loop: Arc::new(|headers: &HeaderMap| headers.contains_key("x-test-hop")),
+        hop: hop.clone(),
         clock: || 42,
     };
     let router =
@@ -148,6 +166,7 @@ fn house_with(limits: Limits, tokens: Tokens) -> House {
         letters,
         counts,
         router,
+        hop,
     }
 }
 

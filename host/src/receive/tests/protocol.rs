@@ -74,10 +74,7 @@ fn every_url_that_the_client_derives_leads_to_its_signal_and_project() {
 
 #[tokio::test]
 async fn records_carry_receiver_project_and_token() {
-    let house = house_with(
-        Limits::default(),
-        Tokens::new([("staging".to_owned(), "t0ken")]),
-    );
+    let house = house_with(Limits::default(), tokens([("staging", "t0ken")]));
     let request = Request::post("/projects/p1/ai/spans/publish")
         .header("authorization", "Bearer t0ken")
         .body(json!({"spans": [span(1)]}).to_string().into())
