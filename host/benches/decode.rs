@@ -17,8 +17,10 @@ use axum::http::Request;
 use bytes::Bytes;
 use mastra_host::deliver::dead_letter::DeadLetter;
 use mastra_host::event::{Event, EventKind, Source, decode};
+use mastra_host::http::hop::HopId;
 use mastra_host::receive::auth::Tokens;
 use mastra_host::receive::counts::Counts;
+use mastra_host::receive::gate::{Gate, GateSettings};
 use mastra_host::receive::limits::Limits;
 use mastra_host::receive::{
     Accepted, Intake, IntakeError, KeepRefused, Page, Receiver, Settings, Status, system_clock,
@@ -55,7 +57,7 @@ impl Status for Silent {
             body: String::new(),
         }
     }
-    fn ready(&self) -> Page {
+    fn ready(&self, _verbose: bool) -> Page {
         self.health()
     }
     fn metrics(&self) -> Page {
@@ -107,10 +109,10 @@ fn main() {
 
     let settings = Settings {
         limits: Limits::default(),
-        tokens: Tokens::default(),
+        gate: Arc::new(Gate::new(Tokens::default(), GateSettings::default())),
         refused: Arc::new(Nowhere),
         status: Arc::new(Silent),
-        is_loop: Arc::new(|_| false),
+        hop: HopId::random(),
         clock: system_clock,
     };
     let router =

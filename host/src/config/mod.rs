@@ -21,6 +21,7 @@ pub mod select;
 mod sending_queue;
 pub mod settings;
 pub mod shape;
+pub mod tls;
 pub mod tree;
 pub mod units;
 mod validate;
@@ -41,8 +42,9 @@ use url::Url;
 pub use env::Environment;
 pub use id::ExporterId;
 pub use problem::{Position, Problem};
-pub use receivers::{AcceptedToken, Access, GrpcReceiver, HttpReceiver, Receivers, Tls};
+pub use receivers::{AcceptedToken, Access, GrpcReceiver, HttpReceiver, Receivers};
 pub use secret::Secret;
+pub use tls::Tls;
 
 use crate::deliver::dead_letter::LetterBounds;
 use crate::event::Signal;

@@ -8,7 +8,8 @@ use super::problem::Problems;
 use super::read::{Found, Section, text_of};
 use super::tree::Kind;
 use super::units::show_size;
-use super::{Endpoint, Listen, Secret, SendingQueue, defaults};
+use super::{Endpoint, Listen, Secret, SendingQueue, Tls, defaults};
+use crate::event::is_project_id;
 use crate::event::records::Instrument;
 
 /// `receivers`
@@ -52,25 +53,6 @@ pub struct GrpcReceiver {
     pub endpoint: Listen,
     /// `tls`; the one of `http` where the section is not written.
     pub tls: Option<Tls>,
-}
-
-/// `tls` of a listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// `cert_file`: the certificate and its chain, PEM.
-    pub cert_file: PathBuf,
-    /// `key_file`: the private key, PEM.
-    pub key_file: PathBuf,
-    /// `client_ca_file`: only clients with a certificate of these authorities may connect (mTLS).
-    pub client_ca_file: Option<PathBuf>,
-}
-
-impl Tls {
-    /// All files.
-    pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
-        let own = [&self.cert_file, &self.key_file];
-        own.into_iter().chain(&self.client_ca_file)
-    }
 }
 
 /// Bounds on connections: `max_connections` and its neighbours.
@@ -143,13 +125,6 @@ impl AcceptedToken {
         let fix = "write ids as they stand in /projects/{id}/: letters, digits, `_` and `-`";
         Some(("projects", message, fix))
     }
-}
-
-/// Whether a text can be the id in `/projects/{id}/`; the official client takes no others.
-#[must_use]
-pub fn is_project_id(text: &str) -> bool {
-    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_id)
 }
 
 /// Reads the section.

@@ -161,6 +161,13 @@ pub struct Source {
     pub token_label: Option<String>,
 }
 
+/// Whether a text can be the id in `/projects/{id}/`; the official client takes no others.
+#[must_use]
+pub fn is_project_id(text: &str) -> bool {
+    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_id)
+}
+
 /// One accepted event.
 #[derive(Clone, Debug)]
 pub struct Event {

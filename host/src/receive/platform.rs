@@ -8,9 +8,8 @@ use bytes::Bytes;
 
 use super::batch::Batch;
 use super::split::{Cutter, Piece, without_mark};
-use crate::config::receivers::is_project_id;
 use crate::event::fields::FieldError;
-use crate::event::{Event, EventKind, Source, keys};
+use crate::event::{Event, EventKind, Source, is_project_id, keys};
 
 /// What a path says of the records sent to it.
 #[derive(Clone, Debug, PartialEq, Eq)]

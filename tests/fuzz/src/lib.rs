@@ -11,6 +11,28 @@ pub mod event;
 #[path = "../../../host/src/receive/mod.rs"]
 pub mod receive;
 
+/// The files of a listener's TLS.
+#[path = "../../../host/src/config"]
+pub mod config {
+    pub mod tls;
+    pub use tls::Tls;
+}
+
+/// The mark of forwarded requests, and what reads the files of TLS.
+#[path = "../../../host/src/http"]
+pub mod http {
+    pub mod hop;
+    #[allow(dead_code, reason = "what clients read is not here")]
+    pub mod pem;
+}
+
+/// The words in which dead letters are counted.
+#[path = "../../../host/src/queue"]
+pub mod queue {
+    #[allow(dead_code, reason = "accounts are the queue's")]
+    pub mod accounts;
+}
+
 /// The receivers keep what they refuse as dead letters.
 #[path = "../../../host/src/deliver"]
 pub mod deliver {
@@ -27,8 +49,10 @@ use tower::ServiceExt as _;
 
 use self::deliver::dead_letter::DeadLetter;
 use self::event::{Event, decode};
+use self::http::hop::HopId;
 use self::receive::auth::Tokens;
 use self::receive::counts::Counts;
+use self::receive::gate::{Gate, GateSettings};
 use self::receive::limits::Limits;
 use self::receive::{
     Accepted, Intake, IntakeError, KeepRefused, Page, Receiver, Settings, Status, system_clock,
@@ -72,7 +96,7 @@ impl Status for Nowhere {
         self.metrics()
     }
 
-    fn ready(&self) -> Page {
+    fn ready(&self, _verbose: bool) -> Page {
         self.metrics()
     }
 
@@ -104,10 +128,10 @@ impl Receivers {
                 max_body_bytes: MAX_BODY_BYTES,
                 ..Limits::default()
             },
-            tokens: Tokens::default(),
+            gate: Arc::new(Gate::new(Tokens::default(), GateSettings::default())),
             refused: Arc::new(Nowhere),
             status: Arc::new(Nowhere),
-            is_loop: Arc::new(|_: &HeaderMap| false),
+            hop: HopId::random(),
             clock: system_clock,
         };
         let receiver = Receiver::new(Decoding, settings, Arc::new(Counts::default()));
