@@ -87,7 +87,9 @@ impl Prepared {
         let mut problems = config.problems;
         let mut config = config.config;
         problems.extend(super::validate::missing_files(&config));
-        override_with(args, ctx.environment, &mut config).map_err(|reason| bad(ctx, &reason))?;
+        override_with(args, &mut config);
+        access::override_access(args, ctx.environment, &mut config)
+            .map_err(|reason| bad(ctx, &reason))?;
         let directory = &config.plugins.directory;
         let listing = list_components(directory).map_err(|error| {
             let shown = directory.display();
@@ -158,11 +160,7 @@ impl Prepared {
 }
 
 /// What the command line says goes before the file.
-fn override_with(
-    args: &RunArgs,
-    environment: &Environment,
-    config: &mut Config,
-) -> Result<(), String> {
+fn override_with(args: &RunArgs, config: &mut Config) {
     if let Some(directory) = &args.plugins_dir {
         config.plugins.directory.clone_from(directory);
     }
@@ -175,7 +173,6 @@ fn override_with(
     if let Some(listen) = &args.listen_grpc {
         config.receivers.grpc.endpoint = listen.clone();
     }
-    access::override_access(args, environment, config)
 }
 
 fn started(planned: BTreeMap<ExporterId, Planned>, loader: &Loader) -> Exporters {

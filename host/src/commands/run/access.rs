@@ -1,11 +1,17 @@
 //! Who may use the listeners: tokens of the command line and the environment, and what is said, or refused, about
 //! listeners that others than this machine reach.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::IpAddr;
+use std::path::Path;
 
 use crate::cli::RunArgs;
 use crate::commands::Exit;
 use crate::config::{AcceptedToken, Config, Endpoint, Environment, Receivers, Secret, Tls};
+
+/// Room for thousands of tokens.
+const MAX_TOKEN_FILE_BYTES: u64 = 1 << 20;
 
 /// Holds what `--token-file` holds.
 const TOKEN_VARIABLE: &str = "MASTRA_HOST_TOKEN";
@@ -26,8 +32,7 @@ pub(super) fn override_access(
     }
     if let Some(file) = &args.listeners.token_file {
         let name = format!("--token-file {}", file.display());
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| format!("cannot read {name}: {error}"))?;
+        let text = token_text(file).map_err(|error| format!("cannot read {name}: {error}"))?;
         accept(&text, &name, "file", accepted)?;
     }
     let files = (&args.listeners.tls_cert, &args.listeners.tls_key);
@@ -41,6 +46,19 @@ pub(super) fn override_access(
         config.receivers.grpc.tls = Some(tls);
     }
     Ok(())
+}
+
+/// The file is read again when files change: one that waits for a writer must not hold that up.
+fn token_text(file: &Path) -> io::Result<String> {
+    let opened = File::open(file)?;
+    if !opened.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut text = String::new();
+    opened
+        .take(MAX_TOKEN_FILE_BYTES)
+        .read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Reads tokens, one a line. What was to close the listeners must not leave them open, so that none at all is an error.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use tracing::{info, warn};
 
+use super::access::override_access;
 use super::watch::{Watch, Watched};
 use super::{Prepared, announce, cannot_start, override_with, started};
 use crate::cli::RunArgs;
@@ -112,7 +113,8 @@ impl Files {
         let mut config = read.config;
         let mut problems = read.problems;
         problems.extend(validate::missing_files(&config));
-        override_with(args, ctx.environment, &mut config)?;
+        override_with(args, &mut config);
+        override_access(args, ctx.environment, &mut config)?;
         let directory = &config.plugins.directory;
         let listing = list_components(directory)
             .map_err(|error| format!("cannot read {}: {error}", directory.display()))?;
