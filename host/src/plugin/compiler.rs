@@ -27,17 +27,17 @@ const COMMAND: &str = "compile-component";
 /// This program's file, also when an upgrade has replaced or removed its name.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
-/// Address space of the child. The largest component that authors build, with an interpreter of Python in it, takes two
-/// thirds of it.
+/// Address space of the child. The largest components that authors build, with an interpreter of Python in them, have
+/// 40 MB and take three quarters of it.
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
-/// CPU of the child, all threads together. An interpreter takes about 20 s.
+/// CPU of the child, all threads together. An interpreter takes about 10 s.
 const MAX_CPU_SECONDS: u64 = 60;
 /// Machine code of one component.
 const MAX_CODE_BYTES: u64 = 256 << 20;
 /// What the child may say of a failure.
 const MAX_SAID_BYTES: u64 = 4 << 10;
 /// More threads compile side by side in more memory.
-const MAX_THREADS: usize = 4;
+const MAX_THREADS: usize = 2;
 
 /// Where components are compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
