@@ -118,6 +118,45 @@ async fn secrets_are_filled_in_in_headers_and_queries_of_the_component() {
 }
 
 #[tokio::test]
+async fn pieces_of_a_secret_url_are_filled_in_in_path_and_query_alone() {
+    let body = "no T0/xoxb-0123456789abcdef, not even xoxb-0123456789abcdef or q&01";
+    let peer = Peer::start(move |_| ok(body)).await;
+    let mut settings = settings(&[&peer.url("/")]);
+    let secret = peer.url("/T0/xoxb-0123456789abcdef?key=q%2601&bare-0123");
+    let hidden = settings.secrets.hide_url("url", &secret, false).unwrap();
+    let client = client(settings);
+    let hidden = Url::parse(&hidden).unwrap();
+    let path = hidden.path().trim_start_matches('/');
+
+    let mut longer = hidden.clone();
+    longer.set_path(&format!("/{path}/more"));
+    for url in [&hidden, &longer] {
+        let response = client.send(get(url.as_str())).await.unwrap();
+        assert_eq!(&response.body[..], b"no ***, not even *** or ***");
+    }
+    let lines: Vec<String> = peer.seen().into_iter().map(|seen| seen.line).collect();
+    assert_eq!(
+        lines,
+        [
+            "GET /T0/xoxb-0123456789abcdef?key=q%2601&bare-0123",
+            "GET /T0/xoxb-0123456789abcdef/more?key=q%2601&bare-0123",
+        ]
+    );
+
+    let (_, key) = hidden.query_pairs().next().unwrap();
+    for refused in [
+        format!("http://{path}/"),
+        format!("http://{path}@{}/", peer.address),
+        peer.url(&format!("/{key}")),
+        peer.url(&format!("/x#{path}")),
+    ] {
+        let error = client.send(get(&*refused)).await.unwrap_err();
+        assert!(matches!(error, HttpError::Invalid(_)), "{refused}: {error}");
+    }
+    assert_eq!(peer.seen().len(), 2);
+}
+
+#[tokio::test]
 async fn for_this_machine_a_body_is_compressed_only_when_the_operator_wants_it() {
     for (compression, encoding) in [
         (Compress::Auto, None),
