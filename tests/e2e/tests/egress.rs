@@ -211,11 +211,12 @@ async fn a_metadata_service_is_reached_only_with_allow_metadata() -> anyhow::Res
 async fn inspect_patched(name: &str, from: &str, to: &str) -> anyhow::Result<Finished> {
     anyhow::ensure!(from.len() == to.len(), "a component keeps its length");
     let mut bytes = std::fs::read(components::exporter(name)?)?;
-    let found = bytes
+    let at = bytes
         .windows(from.len())
         .position(|part| part == from.as_bytes());
-    let at = found.ok_or_else(|| anyhow::anyhow!("{name} does not hold {from}"))?;
-    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    let place = at.and_then(|at| bytes.get_mut(at..at + from.len()));
+    let place = place.ok_or_else(|| anyhow::anyhow!("{name} does not hold {from}"))?;
+    place.copy_from_slice(to.as_bytes());
     let command = HostCommand::new("inspect")?;
     let file = command.dir().join(format!("{name}.wasm"));
     std::fs::write(&file, bytes)?;
