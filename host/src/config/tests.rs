@@ -66,10 +66,11 @@ exporters:
     timeout: 20s
     num_consumers: ${env:COUNT}
     limits: { memory: 64MiB, cpu_time: 5s, call_timeout: 40s, output_size: 5MiB, store_size: 6MiB }
-    http: { proxy: "http://u:pw@proxy:3128", ca_file: ca.pem, client_cert: c.pem, client_key: k.pem, max_response_body_size: 1MiB }
+    http: { proxy: "http://u:pw@proxy:3128", ca_file: ca.pem, client_cert: c.pem, client_key: k.pem, max_response_body_size: 1MiB, allow_metadata: true }
 "#;
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "each key has its line")]
 fn every_key_arrives() {
     let config = valid(EVERYTHING);
     let http = &config.receivers.http;
@@ -159,7 +160,7 @@ fn every_key_arrives() {
         eu.http.proxy.as_ref().and_then(Url::host_str),
         Some("proxy")
     );
-    assert!(eu.http.client_certificate.is_some());
+    assert!(eu.http.client_certificate.is_some() && eu.http.allows_metadata);
 
     let json = &config.exporters[&"json".parse().unwrap()];
     assert_eq!(json.component, ComponentRef::Name("json".to_owned()));

@@ -132,7 +132,6 @@ impl Gate {
     }
 
     /// Puts the gate before all paths of a router. `counts` are those of the receivers behind it.
-    #[must_use]
     pub fn guard(
         self: &Arc<Self>,
         router: Router,

@@ -199,7 +199,12 @@ fn an_exporter_stays_within_its_share() {
         // Each id twice: what is replaced is not counted twice.
         let row = row(&(number / 2).to_string(), number, 0, &content);
         store
-            .upsert(("x", 20 * 1500), Signal::Traces, &[row.clone()], number)
+            .upsert(
+                ("x", 20 * 1500),
+                Signal::Traces,
+                std::slice::from_ref(&row),
+                number,
+            )
             .unwrap();
         store
             .upsert(("y", u64::MAX), Signal::Traces, &[row], number)

@@ -95,7 +95,7 @@ mod tests {
     fn each_line_is_an_object_with_its_level() {
         let mut stream = Vec::new();
         let mut lines = JsonLines::new(&mut stream);
-        write!(lines, "listening on {}\n\nerror: no \u{1b}\u{9b}", "x").unwrap();
+        write!(lines, "listening on x\n\nerror: no \u{1b}\u{9b}").unwrap();
         drop(lines);
         let text = String::from_utf8(stream).unwrap();
         assert!(!text.contains(['\u{1b}', '\u{9b}']), "{text}");

@@ -93,11 +93,12 @@ async fn declared(name: &str) -> anyhow::Result<Vec<String>> {
         .await?;
     inspected.expect_code(0)?;
     let found: Value = serde_json::from_str(&inspected.stdout)?;
-    let settings = found["settings"]["properties"].as_object();
+    let settings = found.pointer("/settings/properties");
+    let settings = settings.and_then(Value::as_object);
     let names = settings
         .into_iter()
         .flatten()
-        .filter_map(|(_, setting)| setting["x-env"].as_array());
+        .filter_map(|(_, setting)| setting.get("x-env")?.as_array());
     Ok(names
         .flatten()
         .filter_map(Value::as_str)
