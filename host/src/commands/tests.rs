@@ -375,3 +375,40 @@ fn a_test_without_what_it_needs_is_bad_usage() {
     assert_eq!(exit, Exit::Failed, "{err}");
     assert!(err.contains("not a component"), "{err}");
 }
+
+#[test]
+fn show_says_which_rows_it_cannot_read() {
+    use crate::store::{Retention, Row, Store};
+    let world = World::new();
+    let data = world.directory.path();
+    let week = std::time::Duration::from_secs(7 * 24 * 3600);
+    let row = |id: &str, content: &str| Row {
+        id: id.to_owned(),
+        time: 1,
+        trace_id: None,
+        rank: 0,
+        content: content.to_owned(),
+    };
+    let good = r#"{"type":"log","log":{"logId":"1","timestamp":"2026-01-01T00:00:00Z","level":"info","message":"fine"}}"#;
+    let rows = [
+        row("1", good),
+        row("2", r#"{"mine":"a\u001b[2J"}"#),
+        row("3", "[]"),
+    ];
+    let store = Store::open(data, Retention::new(week, 1 << 20)).unwrap();
+    store
+        .upsert(("default", 1 << 20), Signal::Logs, &rows, 1)
+        .unwrap();
+    let directory = data.display().to_string();
+    for output in ["human", "json"] {
+        let line = ["show", "logs", "--data-dir", &directory, "--output", output];
+        let (exit, out, err) = world.run(&line);
+        assert_eq!(exit, Exit::Fine, "{err}");
+        assert!(out.contains("fine") && !out.contains("mine"), "{out}");
+        assert!(
+            err.contains("2 rows of the store cannot be read as an event"),
+            "{err}"
+        );
+        assert!(!err.contains('\u{1b}'), "{err}");
+    }
+}
