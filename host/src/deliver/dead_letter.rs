@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
+use crate::event::dropped::{DropReason, Dropped};
 use crate::event::{Event, EventKind, Source};
-use crate::queue::accounts::{DropReason, Dropped};
 
 /// Counted for each letter on top of payload and reason.
 const LETTER_OVERHEAD_BYTES: u64 = 256;

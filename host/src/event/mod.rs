@@ -10,6 +10,7 @@
 #[path = "../../../exporters/sdk/src/blocks.rs"]
 mod blocks;
 pub mod decode;
+pub mod dropped;
 pub(crate) mod escape;
 pub mod fields;
 pub mod instrument;

@@ -11,6 +11,7 @@ mod cursor;
 pub mod files;
 mod format;
 mod frame;
+mod keys;
 mod letters;
 mod places;
 mod recover;

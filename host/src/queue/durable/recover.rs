@@ -16,11 +16,11 @@ use std::sync::mpsc::{self, Sender};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::files::Files;
 use super::format::{self, FORMAT, RecordType};
 use super::frame::Frame;
+use super::keys::{KEYS, Key, key_file, keys_of_bytes, write_keys};
 use super::letters::{Description, Letter};
 use super::saved::{Change, Saved, per_signal, ranges};
 use super::state::{Inner, Place, Segment, State};
@@ -32,8 +32,6 @@ use crate::queue::log::{Log, Pins, SEQUENCE_END};
 use crate::queue::repeats::RepeatWindow;
 
 pub(super) const LOG: &str = "log";
-pub(super) const KEYS: &str = "keys";
-const KEY_BYTES: usize = 24;
 
 /// Events whose owners are looked up at once.
 const PINNED_AT_ONCE: usize = 4096;
@@ -49,28 +47,6 @@ fn number_of(path: &Path, extension: &str) -> Option<u32> {
         .strip_suffix('.')?
         .parse()
         .ok()
-}
-
-/// Time of receipt and repeat key, in two halves so that it takes 24 bytes of memory as well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
-    received_at: u64,
-    high: u64,
-    low: u64,
-}
-
-impl Key {
-    pub(super) const fn new(received_at: u64, repeat_key: u128) -> Self {
-        Self {
-            received_at,
-            high: (repeat_key >> 64) as u64,
-            low: repeat_key as u64,
-        }
-    }
-
-    const fn repeat_key(self) -> u128 {
-        (self.high as u128) << 64 | self.low as u128
-    }
 }
 
 /// What was read.
@@ -550,49 +526,6 @@ fn remember(window: &mut RepeatWindow, keys: Vec<Key>, settings: &DurableQueueSe
         window.insert(key.repeat_key());
         window.commit(now);
     }
-}
-
-/// What is kept in mind of a file of keys: its number, how many, the latest time of receipt.
-pub(super) fn key_file(number: u32, keys: &[Key]) -> (u32, usize, u64) {
-    let latest = keys.iter().map(|key| key.received_at).max();
-    (number, keys.len(), latest.unwrap_or(0))
-}
-
-/// Keys outlive their segment, as long as the repeat window lasts.
-pub(super) fn write_keys(
-    directory: &Path,
-    files: &dyn Files,
-    segment: u32,
-    keys: &[Key],
-) -> io::Result<()> {
-    let file = files.create(&numbered(directory, segment, KEYS))?;
-    file.write_at(&keys_to_bytes(keys), 0)
-}
-
-/// A key file: times of receipt and keys, and a checksum at the end.
-fn keys_to_bytes(keys: &[Key]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(keys.len() * KEY_BYTES + 8);
-    for key in keys {
-        bytes.extend_from_slice(&key.received_at.to_le_bytes());
-        bytes.extend_from_slice(&key.repeat_key().to_le_bytes());
-    }
-    let checksum = xxh3_64(&bytes);
-    bytes.extend_from_slice(&checksum.to_le_bytes());
-    bytes
-}
-
-fn keys_of_bytes(bytes: &[u8]) -> Option<Vec<Key>> {
-    let (keys, checksum) = bytes.split_last_chunk::<8>()?;
-    if u64::from_le_bytes(*checksum) != xxh3_64(keys) {
-        return None;
-    }
-    keys.chunks_exact(KEY_BYTES)
-        .map(|key| {
-            let (received_at, key) = key.split_first_chunk::<8>()?;
-            let key = u128::from_le_bytes(key.try_into().ok()?);
-            Some(Key::new(u64::from_le_bytes(*received_at), key))
-        })
-        .collect()
 }
 
 /// Repeats are a courtesy: a key file that does not hold is left out.

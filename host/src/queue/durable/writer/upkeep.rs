@@ -1,6 +1,6 @@
 //! What the writer does beside writing: the next segment, what has grown too old, what nobody needs any more.
 
-use super::super::recover;
+use super::super::keys;
 use super::*;
 
 /// How many segments later what is left of one counts as stragglers.
@@ -47,10 +47,10 @@ impl Writer {
             return;
         }
         let number = self.active.number;
-        if let Err(cause) = recover::write_keys(&self.directory, &*self.files, number, &keys) {
+        if let Err(cause) = keys::write_keys(&self.directory, &*self.files, number, &keys) {
             error!(%cause, "Repeats of some events will not be known after a restart.");
         }
-        self.key_files.push_back(recover::key_file(number, &keys));
+        self.key_files.push_back(keys::key_file(number, &keys));
         self.expire_keys(unix_nanos_now());
     }
 
