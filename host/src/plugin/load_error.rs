@@ -116,9 +116,14 @@ pub enum LoadError {
 }
 
 fn instead(exports: &[String]) -> String {
-    match exports {
-        [] => "; it exports nothing".to_owned(),
-        exports => format!("; it exports `{}`", exports.join("`, `")),
+    /// A component may export hundreds.
+    const MOST: usize = 10;
+    let named = exports.iter().take(MOST).map(|name| format!("`{name}`"));
+    let named: Vec<String> = named.collect();
+    match exports.len().saturating_sub(MOST) {
+        _ if exports.is_empty() => "; it exports nothing".to_owned(),
+        0 => format!("; it exports {}", named.join(", ")),
+        more => format!("; it exports {} and {more} more", named.join(", ")),
     }
 }
 

@@ -3,10 +3,13 @@
 //! Wasmtime decides whether types fit; this file only explains. The expected side is read from the WIT text that the
 //! host was built with, and only when there is something to explain.
 
+use std::cell::Cell;
 use std::fmt;
 
 use wasmtime::component::types::{self, ComponentItem};
 use wit_parser::{Resolve, TypeDefKind, UnresolvedPackageGroup};
+
+use super::limits::short;
 
 /// The contract, as the host was built with it.
 const CONTRACT: [(&str, &str); 4] = [
@@ -18,6 +21,10 @@ const CONTRACT: [(&str, &str); 4] = [
 
 /// As many as help to mend a component; one wrong record shows up in every list that holds it.
 const MAX_DIFFERENCES: usize = 8;
+/// Types of a component that are looked at for an explanation. The whole contract has some 2,000.
+const MAX_FOUND: usize = 20_000;
+/// Functions and types of one interface that are looked at; the largest of ours has 30.
+const MAX_FUNCTIONS: usize = 256;
 /// Types are shown to this depth; deeper ones are named by their kind.
 const MAX_DEPTH: usize = 2;
 
@@ -34,11 +41,9 @@ pub struct TypeDifference {
 
 impl fmt::Display for TypeDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: expected `{}`, found `{}`",
-            self.at, self.expected, self.found
-        )
+        // The component's side may be of any size.
+        let (at, found) = (short(&self.at), short(&self.found));
+        write!(f, "{at}: expected `{}`, found `{found}`", self.expected)
     }
 }
 
@@ -92,16 +97,18 @@ fn functions_of_component(
     instance: &types::ComponentInstance,
     engine: &wasmtime::Engine,
 ) -> Vec<Function> {
+    let left = Cell::new(MAX_FOUND);
     let functions = instance
         .exports(engine)
+        .take(MAX_FUNCTIONS)
         .filter_map(|(name, item)| match item.ty {
             ComponentItem::ComponentFunc(function) => Some(Function {
                 name: name.to_owned(),
                 params: function
                     .params()
-                    .map(|(name, ty)| (name.to_owned(), found_shape(&ty)))
+                    .map(|(name, ty)| (name.to_owned(), found_shape(&ty, &left)))
                     .collect(),
-                result: function.results().next().map(|ty| found_shape(&ty)),
+                result: function.results().next().map(|ty| found_shape(&ty, &left)),
             }),
             _ => None,
         });
@@ -205,9 +212,14 @@ fn expected_defined(resolve: &Resolve, kind: &TypeDefKind) -> Shape {
     }
 }
 
-fn found_shape(ty: &types::Type) -> Shape {
+/// `left` is the number of types that are still shown: a component's types may be made to be large.
+fn found_shape(ty: &types::Type, left: &Cell<usize>) -> Shape {
     use types::Type;
-    let boxed = |ty: Option<Type>| ty.map(|ty| Box::new(found_shape(&ty)));
+    let Some(rest) = left.get().checked_sub(1) else {
+        return Shape::Foreign("more types");
+    };
+    left.set(rest);
+    let boxed = |ty: Option<Type>| ty.map(|ty| Box::new(found_shape(&ty, left)));
     match ty {
         Type::Bool => Shape::Primitive("bool"),
         Type::U8 => Shape::Primitive("u8"),
@@ -222,20 +234,25 @@ fn found_shape(ty: &types::Type) -> Shape {
         Type::Float64 => Shape::Primitive("f64"),
         Type::Char => Shape::Primitive("char"),
         Type::String => Shape::Primitive("string"),
-        Type::List(list) => Shape::List(Box::new(found_shape(&list.ty()))),
-        Type::Option(option) => Shape::Option(Box::new(found_shape(&option.ty()))),
+        Type::List(list) => Shape::List(Box::new(found_shape(&list.ty(), left))),
+        Type::Option(option) => Shape::Option(Box::new(found_shape(&option.ty(), left))),
         Type::Result(result) => Shape::Result(boxed(result.ok()), boxed(result.err())),
-        Type::Tuple(tuple) => Shape::Tuple(tuple.types().map(|ty| found_shape(&ty)).collect()),
+        Type::Tuple(tuple) => {
+            Shape::Tuple(tuple.types().map(|ty| found_shape(&ty, left)).collect())
+        }
         Type::Record(record) => Shape::Record(
             record
                 .fields()
-                .map(|field| (field.name.to_owned(), found_shape(&field.ty)))
+                .map(|field| (field.name.to_owned(), found_shape(&field.ty, left)))
                 .collect(),
         ),
         Type::Variant(variant) => {
-            let cases = variant
-                .cases()
-                .map(|case| (case.name.to_owned(), case.ty.map(|ty| found_shape(&ty))));
+            let cases = variant.cases().map(|case| {
+                (
+                    case.name.to_owned(),
+                    case.ty.map(|ty| found_shape(&ty, left)),
+                )
+            });
             Shape::Variant(cases.collect())
         }
         Type::Enum(cases) => Shape::Enum(cases.names().map(str::to_owned).collect()),

@@ -8,6 +8,7 @@ use super::contained::{Panicked, contained};
 use super::guest::Batch;
 use super::health::Function;
 use super::instance::{Instance, StartFault};
+use super::limits::short;
 use super::outcome::{CallError, Flushed, SendResult};
 use super::page::{PageRequest, PageResponse};
 use super::pool::{Handle, Job, Shared, Work};
@@ -225,7 +226,7 @@ async fn start(shared: &Shared, function: Function) -> Result<Instance, CallErro
                 let refused = refused
                     .iter()
                     .map(|refusal| format!("{}: {}", refusal.setting, refusal.reason));
-                CallError::Settings(refused.collect::<Vec<_>>().join("; "))
+                CallError::Settings(short(&refused.collect::<Vec<_>>().join("; ")))
             }
         };
         shared.faulted(function, &error);
