@@ -92,6 +92,10 @@ fn the_host_is_an_address_of_the_connection_localhost_or_a_configured_name() {
     }
 }
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "each case of the table has its lines"
+)]
 #[test]
 fn foreign_pages_are_refused_on_every_path_and_the_hosts_own_pages_are_not() {
     let gate = gate(GateSettings {
