@@ -46,6 +46,24 @@ fn with(mut request: Outgoing, headers: &[(&str, &str)]) -> Outgoing {
     request
 }
 
+/// A preflight of a foreign page is not answered with leave.
+async fn preflight_gets_no_leave(host: &RunningHost) -> anyhow::Result<()> {
+    let preflight = [
+        ("origin", "https://evil.example"),
+        ("access-control-request-method", "POST"),
+    ];
+    let options = Outgoing {
+        method: "OPTIONS".to_owned(),
+        ..Outgoing::get("/v1/traces")
+    };
+    let reply = host.send(with(options, &preflight)).await?;
+    assert_eq!(
+        (reply.status, reply.header("access-control-allow-origin")),
+        (403, None)
+    );
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_web_page_of_another_origin_neither_posts_nor_reads() -> anyhow::Result<()> {
     let (host, _dir, file) = host("    max_connections: 64\n").await?;
@@ -96,20 +114,7 @@ async fn a_web_page_of_another_origin_neither_posts_nor_reads() -> anyhow::Resul
             assert_eq!(reply.header("access-control-allow-origin"), None);
         }
     }
-    // Neither preflight is answered with leave.
-    let preflight = [
-        ("origin", "https://evil.example"),
-        ("access-control-request-method", "POST"),
-    ];
-    let options = Outgoing {
-        method: "OPTIONS".to_owned(),
-        ..Outgoing::get("/v1/traces")
-    };
-    let reply = host.send(with(options, &preflight)).await?;
-    assert_eq!(
-        (reply.status, reply.header("access-control-allow-origin")),
-        (403, None)
-    );
+    preflight_gets_no_leave(&host).await?;
     // A browser that names no type; a program that names none, or any; a page of the host itself.
     let untyped = |headers| {
         let mut request = with(Outgoing::post("/v1/events", "", events("genuine")), headers);
