@@ -9,7 +9,7 @@ ARCHIVE := $(CURDIR)/target/components.tar.zst
 # The host's own tests: not optimised, they compile in a quarter of the time. What the other tests start is the release build.
 HOST_TESTS := --config profile.release.package.mastra-host.opt-level=0 --config profile.release.package.mastra-host.codegen-units=256
 
-.PHONY: help setup build exporters components demo test test-peers wit lint deny bench chaos fuzz
+.PHONY: help setup build exporters components demo test test-peers wit lint deny bench chaos fuzz security
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -70,7 +70,11 @@ bench: build ## Measure spans per CPU-second and peak memory, beside a rival.
 chaos: build ## Kill the host a thousand times and see that nothing is lost.
 	MASTRA_HOST_BIN=target/release/mastra-host cargo run --release --locked -q -p e2e --bin chaos
 
+security: build ## Run every hostile component and file beside a healthy one.
+	cargo build --release --locked --workspace --exclude peers --exclude bench --bin security
+	MASTRA_HOST_BIN=target/release/mastra-host target/release/security
+
 FUZZ_SECONDS := 15
 
-fuzz: ## Feed the receivers what no sender would send, each of four targets for FUZZ_SECONDS.
+fuzz: ## Feed receivers, components and settings what nobody would write, each of six targets for FUZZ_SECONDS.
 	tests/fuzz/run.sh $(FUZZ_SECONDS)

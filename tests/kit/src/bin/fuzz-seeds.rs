@@ -10,7 +10,7 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
-use kit::paths;
+use kit::{components, paths};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -104,5 +104,41 @@ fn main() -> Result<(), Box<dyn Error>> {
     for request in single_items("resourceLogs", "scopeLogs", "logRecords")? {
         seeds.add_request::<ExportLogsServiceRequest>(1, &request)?;
     }
-    seeds.add_request::<ExportMetricsServiceRequest>(2, &serde_json::from_str(METRICS)?)
+    seeds.add_request::<ExportMetricsServiceRequest>(2, &serde_json::from_str(METRICS)?)?;
+    add_components(&mut seeds)
+}
+
+/// The components that are changed, and a few inputs of the two targets that read them and their settings.
+fn add_components(seeds: &mut Seeds) -> Result<(), Box<dyn Error>> {
+    let files = seeds.directory.join("files");
+    fs::create_dir_all(&files)?;
+    for name in ["json", "webhook"] {
+        fs::copy(
+            components::exporter(name)?,
+            files.join(format!("{name}.wasm")),
+        )?;
+    }
+    let guest = components::package("security-guest", "security-guest")?;
+    fs::copy(guest, files.join("security-guest.wasm"))?;
+    seeds.add("components", b"\0\0asm\x0d\0\x01\0")?;
+    for script in [
+        r#"{"name":"a","version":"1.0.0","hosts":["https://a.example"]}"#,
+        r#"{"describe":{"do":"trap"}}"#,
+        r#"{"schema":{"type":"object","properties":{"a":{"type":"string","x-env":["A"]}}},"flush_interval":5}"#,
+    ] {
+        seeds.add("components", &[b"\x01", script.as_bytes()].concat())?;
+    }
+    for which in 0..3 {
+        seeds.add(
+            "components",
+            &[2, which, 9, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8],
+        )?;
+    }
+    for input in [
+        "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\",\"x-env\":[\"A\"],\"minimum\":3}},\"required\":[\"a\"]}\0{\"a\":\"5\"}\0\"7\"",
+        "{\"type\":\"object\",\"$defs\":{\"b\":{\"type\":\"string\",\"pattern\":\"^a+$\",\"x-secret\":true}},\"properties\":{\"b\":{\"$ref\":\"#/$defs/b\"},\"c\":{\"type\":\"array\",\"items\":{\"enum\":[1,null]}}},\"additionalProperties\":false}\0{\"b\":\"aa\",\"c\":[1]}\0\"x\"",
+    ] {
+        seeds.add("settings", input.as_bytes())?;
+    }
+    Ok(())
 }
