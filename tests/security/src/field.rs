@@ -35,7 +35,9 @@ const DELIVERY_TIME: Duration = Duration::from_secs(2);
 const MEMORY_MIB: u64 = 700;
 /// What the log and a list may have.
 const LOG_BYTES: usize = 4 << 20;
-const LIST_BYTES: usize = 256 << 10;
+const LIST_BYTES: usize = 4 << 20;
+/// A line of either, in characters. Dead letters are a line each.
+const LINE_CHARS: usize = 2_000;
 
 /// Of a log, for whoever reads why a case failed.
 const LAST_LINES: usize = 12;
@@ -329,6 +331,11 @@ fn within(what: &str, since: Instant, time: Duration, complaints: &mut Vec<Strin
 pub(crate) fn ensure_clean(what: &str, text: &str, max_bytes: usize, complaints: &mut Vec<String>) {
     if text.len() > max_bytes {
         complaints.push(format!("{what} has {} bytes", text.len()));
+    }
+    if text.lines().any(|line| line.chars().count() > LINE_CHARS) {
+        complaints.push(format!(
+            "{what} has a line of more than {LINE_CHARS} characters"
+        ));
     }
     let is_raw = |c: char| {
         (c.is_control() && !matches!(c, '\n' | '\t')) || ('\u{202a}'..='\u{202e}').contains(&c)
