@@ -12,6 +12,10 @@ use crate::event::Signal;
 use crate::event::subject::Subject;
 use crate::scaffold::{Language, Name};
 
+mod plugin;
+
+pub use plugin::{PluginApproveArgs, PluginCommand, PluginLsArgs, PluginRevokeArgs};
+
 pub use listeners::ListenerArgs;
 
 mod listeners;
@@ -159,6 +163,18 @@ pub struct DataDirArg {
     pub data_dir: PathBuf,
 }
 
+/// Where components and approvals are.
+#[derive(Clone, Debug, Args)]
+pub struct PlacesArg {
+    /// Directory of components
+    #[arg(long, value_name = "DIR", default_value = defaults::PLUGINS_DIRECTORY)]
+    pub plugins_dir: PathBuf,
+
+    /// Directory of approvals [default: mastra-host in the user's state directory]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
 /// `dlq ls`, `replay`, `export`, `purge`: which letters.
 #[derive(Debug, Args)]
 #[command(
@@ -296,19 +312,11 @@ impl PurgeArgs {
     }
 }
 
-/// `plugin ...`
-#[derive(Debug, Subcommand)]
-pub enum PluginCommand {
-    /// List components with their state and grants.
-    Ls(PluginLsArgs),
-    /// Let components run that were dropped into the plugins directory, with all that they ask for.
-    Approve(PluginApproveArgs),
-}
-
 /// `run`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  mastra-host run --plugin acme.wasm                     keys come from the environment
+  mastra-host run --plugin json                          settings come from the environment
+  mastra-host run --plugin ./acme.wasm
   mastra-host run --config host.yaml
   mastra-host run --plugin json --input events.ndjson --output json")]
 pub struct RunArgs {
@@ -316,8 +324,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Run only this component: a file, or a name in the plugins directory. Repeatable
-    #[arg(long = "plugin", value_name = "X.wasm")]
+    /// Run only this component: a file, or a name that is approved or built in. Repeatable
+    #[arg(long = "plugin", value_name = "COMPONENT")]
     pub plugins: Vec<PathBuf>,
 
     /// Directory of components [default: plugins]
@@ -339,6 +347,10 @@ pub struct RunArgs {
     /// Directory of the host's own files [default: mastra-host-data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+
+    /// Directory of approvals [default: mastra-host in the user's state directory]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
 
     /// Read events (NDJSON) from a file, or - for stdin; deliver all, report, exit
     #[arg(long, value_name = "FILE|-")]
@@ -391,9 +403,13 @@ pub struct NewArgs {
   mastra-host inspect plugins/acme.wasm
   mastra-host inspect plugins/acme.wasm --output json")]
 pub struct InspectArgs {
-    /// The component
-    #[arg(value_name = "X.wasm")]
+    /// The component: a file, or a name that is approved or built in
+    #[arg(value_name = "COMPONENT")]
     pub component: PathBuf,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub places: PlacesArg,
 
     #[allow(missing_docs)]
     #[command(flatten)]
@@ -412,9 +428,13 @@ Examples:
   mastra-host test acme.wasm --golden golden/ --update"
 )]
 pub struct TestArgs {
-    /// The component
-    #[arg(value_name = "X.wasm")]
+    /// The component: a file, or a name that is approved or built in
+    #[arg(value_name = "COMPONENT")]
     pub component: PathBuf,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub places: PlacesArg,
 
     /// Only these signals [default: all that it exports]
     #[arg(long, value_name = "SIGNAL,...", value_parser = signal, value_delimiter = ',')]
@@ -472,43 +492,9 @@ pub struct ValidateArgs {
     #[arg(long, value_name = "DIR")]
     pub plugins_dir: Option<PathBuf>,
 
-    #[allow(missing_docs)]
-    #[command(flatten)]
-    pub output: OutputArg,
-}
-
-/// `plugin ls`
-#[derive(Debug, Args)]
-pub struct PluginLsArgs {
-    /// Directory of components [default: plugins, or the config's]
+    /// Directory of approvals [default: mastra-host in the user's state directory]
     #[arg(long, value_name = "DIR")]
-    pub plugins_dir: Option<PathBuf>,
-
-    /// Config file: what it names is active
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-
-    /// Data directory: a host that has its queue there says what it does [default: the config's]
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-
-    #[allow(missing_docs)]
-    #[command(flatten)]
-    pub output: OutputArg,
-}
-
-/// `plugin approve`
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Records digest and grants in mastra-host.lock beside the component.
-
-Example:
-  mastra-host plugin approve plugins/acme.wasm"
-)]
-pub struct PluginApproveArgs {
-    /// The components
-    #[arg(value_name = "X.wasm", required = true)]
-    pub components: Vec<PathBuf>,
+    pub state_dir: Option<PathBuf>,
 
     #[allow(missing_docs)]
     #[command(flatten)]
@@ -586,82 +572,4 @@ fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-        assert_eq!(
-            timeout("5m"),
-            Ok(defaults::INPUT_TIMEOUT),
-            "the help and the defaults agree"
-        );
-    }
-
-    #[test]
-    fn run_takes_what_the_design_names() {
-        let line = "mastra-host run --config c.yaml --plugin a.wasm --plugin b.wasm --plugins-dir p --listen [::1]:0 \
-                    --listen-grpc off --data-dir d --input - --timeout 10s --output json -vv";
-        let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
-        assert_eq!(cli.verbose, 2);
-        let Command::Run(run) = cli.command else {
-            panic!("not run")
-        };
-        assert_eq!(run.plugins.len(), 2);
-        assert_eq!(run.timeout, Duration::from_secs(10));
-        assert_eq!(
-            run.listen.map(|listen| listen.to_string()).as_deref(),
-            Some("[::1]:0")
-        );
-        assert_eq!(run.listen_grpc, Some(Listen::Off));
-        assert_eq!(run.output.format, Output::Json);
-    }
-
-    #[test]
-    fn bad_usage_is_refused() {
-        for line in [
-            "mastra-host",
-            "mastra-host run --listen 4318",
-            "mastra-host run --listen off",
-            "mastra-host run --listen-grpc none",
-            "mastra-host run --input - --timeout soon",
-            "mastra-host run --timeout 5s",
-            "mastra-host inspect",
-            "mastra-host new acme-board",
-            "mastra-host new Acme --lang c",
-            "mastra-host new acme-board --lang cobol",
-            "mastra-host new acme-board --lang c --signals traces,spans",
-            "mastra-host inspect a.wasm --output markdown",
-            "mastra-host validate",
-            "mastra-host test",
-            "mastra-host test a.wasm --signals spans",
-            "mastra-host test a.wasm --set key",
-            "mastra-host test a.wasm --update",
-            "mastra-host plugin approve",
-            "mastra-host dlq",
-            "mastra-host dlq show",
-            "mastra-host queue forget",
-            "mastra-host purge",
-            "mastra-host purge --user a --trace b",
-            "mastra-host purge --user=",
-        ] {
-            let error = Cli::try_parse_from(line.split_whitespace()).unwrap_err();
-            assert_eq!(error.exit_code(), 2, "{line}");
-        }
-    }
-
-    #[test]
-    fn markdown_is_for_the_matrix() {
-        let cli = Cli::try_parse_from(["mastra-host", "matrix", "--output", "markdown"]).unwrap();
-        assert!(matches!(
-            cli.command,
-            Command::Matrix(MatrixArgs {
-                output: MatrixOutput::Markdown,
-                ..
-            })
-        ));
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 //! The first group every room may use; the second lists the rooms in the order in which data flows through them: imports
 //! point downwards. The third is what a person sees: the command line, and the running host put together in [`run`].
 
+pub mod approvals;
 pub mod config;
 pub mod embedded;
 pub mod event;

@@ -4,15 +4,16 @@
 //! `{"arguments":[...],"color":...,"width":...}`, the command line itself. The answer is lines `{"out":"..."}` and
 //! `{"err":"..."}`, what the command writes, and at last `{"exit":0}`. One question at a time.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io::{self, BufRead as _, BufReader, Write};
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::Parser as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -21,18 +22,24 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use super::places::Shelf;
 use super::standing::Standing;
-use super::{Components, Context, Exit, dlq, purge, queue};
+use super::{Components, Context, Exit, approve, causes, dlq, purge, queue};
+use crate::approvals::StateDirectory;
+use crate::approvals::directory::own_directory;
 use crate::cli::{Cli, Command, PluginCommand};
 use crate::config::Environment;
+use crate::config::claims::Declared;
 use crate::config::component::ComponentFacts;
+use crate::config::select::{Files, Source};
 use crate::conformance::scorecard::Scorecard;
 use crate::conformance::{Options, TestError};
 use crate::print::{Look, line};
 use crate::queue::durable::DurableQueue;
+use crate::run::components::Loader;
 
-/// The socket's name in the data directory.
-const SOCKET: &str = "control.sock";
+/// The socket's place in the data directory, in a folder of its own that others cannot write.
+const SOCKET: &str = "control/host.sock";
 
 /// For the question to arrive.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,6 +57,15 @@ struct Question {
     width: Option<u16>,
 }
 
+impl Question {
+    fn look(&self) -> Look {
+        Look {
+            color: self.color,
+            width: self.width,
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Answer {
@@ -58,12 +74,22 @@ enum Answer {
     Exit(u8),
 }
 
+/// Where the host that runs has its components and approvals.
+#[derive(Clone)]
+pub(super) struct Places {
+    pub(super) plugins: PathBuf,
+    pub(super) state: StateDirectory,
+    pub(super) loader: Loader,
+}
+
 /// The socket of a host that runs. Gone with it.
 pub(super) struct Control {
     listener: UnixListener,
+    data_dir: PathBuf,
     path: PathBuf,
     queue: DurableQueue,
     standing: Standing,
+    places: Places,
 }
 
 impl Control {
@@ -72,20 +98,25 @@ impl Control {
         data_dir: &Path,
         queue: &DurableQueue,
         standing: &Standing,
+        places: Places,
     ) -> Option<Self> {
-        let path = data_dir.join(SOCKET);
-        // Whoever has the queue's lock may have it; what lies there is a dead host's.
-        let _ = std::fs::remove_file(&path);
-        let listener = UnixListener::bind(&path).and_then(|listener| {
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-            Ok(listener)
-        });
+        let path = socket(data_dir);
+        let bind = || {
+            let directory = path.parent().unwrap_or(data_dir);
+            own_directory(directory).map_err(|error| causes(&error))?;
+            // This process holds the queue's lock, so a socket found here was left by a host that died.
+            let _ = std::fs::remove_file(&path);
+            UnixListener::bind(&path).map_err(|error| causes(&error))
+        };
+        let listener = bind();
         match listener {
             Ok(listener) => Some(Self {
                 listener,
+                data_dir: data_dir.to_owned(),
                 path,
                 queue: queue.clone(),
                 standing: standing.clone(),
+                places,
             }),
             Err(error) => {
                 let path = path.display();
@@ -101,7 +132,14 @@ impl Control {
         loop {
             let answered = async {
                 let (stream, _) = self.listener.accept().await?;
-                answer(stream, self.data_dir(), &self.queue, &self.standing).await
+                answer(
+                    stream,
+                    &self.data_dir,
+                    &self.queue,
+                    &self.standing,
+                    &self.places,
+                )
+                .await
             };
             tokio::select! {
                 () = &mut stop => return,
@@ -115,12 +153,6 @@ impl Control {
     }
 }
 
-impl Control {
-    fn data_dir(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new("."))
-    }
-}
-
 impl Drop for Control {
     fn drop(&mut self) {
         // Best effort: the next host removes it.
@@ -128,11 +160,16 @@ impl Drop for Control {
     }
 }
 
+fn socket(data_dir: &Path) -> PathBuf {
+    data_dir.join(SOCKET)
+}
+
 async fn answer(
     mut stream: UnixStream,
     data_dir: &Path,
     queue: &DurableQueue,
     standing: &Standing,
+    places: &Places,
 ) -> io::Result<()> {
     let (read, mut write) = stream.split();
     let mut question = String::new();
@@ -140,11 +177,15 @@ async fn answer(
     timeout(PATIENCE, reader.read_line(&mut question)).await??;
     let question: Question = serde_json::from_str(&question)?;
     let (lines, mut answers) = mpsc::sync_channel(MAX_WAITING_LINES);
-    let (queue, standing) = (queue.clone(), standing.clone());
+    let (queue, standing, places) = (queue.clone(), standing.clone(), places.clone());
     let data_dir = data_dir.to_owned();
     let runtime = tokio::runtime::Handle::current();
     let command = tokio::task::spawn_blocking(move || {
-        let exit = runtime.block_on(execute(&question, &data_dir, &queue, &standing, &lines));
+        // Loading a component blocks: not on the runtime.
+        let approving = approve_or_revoke(&question, &places, &lines);
+        let exit = approving.unwrap_or_else(|| {
+            runtime.block_on(execute(&question, &data_dir, &queue, &standing, &lines))
+        });
         // Nobody waits for the end of a command that nobody reads.
         let _ = lines.send(line(&json!({ "exit": exit.code() })));
     });
@@ -165,6 +206,51 @@ async fn next(answers: Receiver<String>) -> io::Result<Option<(String, Receiver<
     Ok(received.await?)
 }
 
+/// Runs `plugin approve` and `plugin revoke` on the approvals of this host; `None` for other commands.
+fn approve_or_revoke(
+    question: &Question,
+    places: &Places,
+    lines: &SyncSender<String>,
+) -> Option<Exit> {
+    let parsed = Cli::try_parse_from(&question.arguments).ok()?;
+    let Command::Plugin(command) = &parsed.command else {
+        return None;
+    };
+    let look = question.look();
+    let mut ctx = Context {
+        components: &places.loader,
+        environment: &Environment::new(),
+        out: &mut Stream { name: "out", lines },
+        err: &mut Stream { name: "err", lines },
+        look,
+        err_look: look,
+        arguments: &[],
+    };
+    let shelf = Shelf::at(&places.plugins, &places.state, &ctx);
+    let shelf = match shelf {
+        Ok(shelf) => shelf,
+        Err(reason) => {
+            ctx.warn(&reason);
+            return Some(Exit::Failed);
+        }
+    };
+    match command {
+        PluginCommand::Ls(_) => None,
+        PluginCommand::Approve(args) => Some(approve::approve(
+            args,
+            &shelf,
+            approve::Where::InHost,
+            &mut ctx,
+        )),
+        PluginCommand::Revoke(args) => Some(approve::revoke(
+            args,
+            &shelf,
+            approve::Where::InHost,
+            &mut ctx,
+        )),
+    }
+}
+
 /// Runs the command of a question on the queue that is open.
 async fn execute(
     question: &Question,
@@ -173,10 +259,7 @@ async fn execute(
     standing: &Standing,
     lines: &SyncSender<String>,
 ) -> Exit {
-    let look = Look {
-        color: question.color,
-        width: question.width,
-    };
+    let look = question.look();
     let mut ctx = Context {
         components: &NoComponents,
         environment: &Environment::new(),
@@ -222,12 +305,28 @@ impl Write for Stream<'_> {
     }
 }
 
+const NO_COMPONENTS: &str = "components are not loaded for this command";
+
 struct NoComponents;
 
 impl Components for NoComponents {
-    fn load(&self, files: &[PathBuf]) -> Vec<Result<ComponentFacts, String>> {
-        let none = || Err("components are not loaded for this command".to_owned());
-        files.iter().map(|_| none()).collect()
+    fn examine(&self, _: &BTreeSet<PathBuf>) -> Files {
+        Files::new()
+    }
+
+    fn load(&self, sources: &[Source]) -> Vec<Result<ComponentFacts, String>> {
+        sources
+            .iter()
+            .map(|_| Err(NO_COMPONENTS.to_owned()))
+            .collect()
+    }
+
+    fn bytes(&self, _: &Source) -> Result<Bytes, String> {
+        Err(NO_COMPONENTS.to_owned())
+    }
+
+    fn built_in(&self) -> Vec<Declared> {
+        Vec::new()
     }
 
     fn test(&self, _: &ComponentFacts, _: Options) -> Result<Scorecard, TestError> {
@@ -238,7 +337,7 @@ impl Components for NoComponents {
 
 /// Whether a host runs with this data directory, or has ended without a word.
 pub(super) fn is_there(data_dir: &Path) -> bool {
-    BlockingStream::connect(data_dir.join(SOCKET)).is_ok()
+    BlockingStream::connect(socket(data_dir)).is_ok()
 }
 
 /// Asks the host that has the data directory to run this process's command.
@@ -246,11 +345,23 @@ pub(super) fn is_there(data_dir: &Path) -> bool {
 /// # Errors
 /// No host answers.
 pub(super) fn ask(data_dir: &Path, ctx: &mut Context<'_>) -> Result<Exit, String> {
-    let path = data_dir.join(SOCKET);
+    ask_to(data_dir, ctx.arguments, ctx)
+}
+
+/// The same for another command line.
+///
+/// # Errors
+/// No host answers.
+pub(super) fn ask_to(
+    data_dir: &Path,
+    arguments: &[String],
+    ctx: &mut Context<'_>,
+) -> Result<Exit, String> {
+    let path = socket(data_dir);
     let failed = |error: io::Error| format!("{}: {error}", path.display());
     let mut stream = BlockingStream::connect(&path).map_err(failed)?;
     let question = Question {
-        arguments: ctx.arguments.to_vec(),
+        arguments: arguments.to_vec(),
         color: ctx.look.color,
         width: ctx.look.width,
     };

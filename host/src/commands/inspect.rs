@@ -1,17 +1,23 @@
-//! `mastra-host inspect X.wasm`
+//! `mastra-host inspect langfuse`, `mastra-host inspect ./acme.wasm`
 
+use super::places::Shelf;
 use super::{Context, Exit};
 use crate::cli::{InspectArgs, Output};
-use crate::config::select::tidy;
 use crate::print;
 
 /// Runs the command. A component that does not load is a failure that says why.
 pub fn run(args: &InspectArgs, ctx: &mut Context<'_>) -> Exit {
     let output = args.output.format;
-    let file = tidy(&args.component);
-    let shown = file.display().to_string();
-    match ctx.components.load(&[file]).pop() {
-        Some(Ok(component)) => {
+    let shelf = match Shelf::of(&args.places, ctx) {
+        Ok(shelf) => shelf,
+        Err(reason) => return ctx.fail(output, Exit::Failed, &reason),
+    };
+    let source = match shelf.source(&args.component, ctx) {
+        Ok(source) => source,
+        Err(reason) => return ctx.fail(output, Exit::Failed, &reason),
+    };
+    match ctx.load_one(&source) {
+        Ok(component) => {
             let text = match output {
                 Output::Human => print::inspect::human(&component, ctx.look),
                 Output::Json => print::inspect::json(&component),
@@ -19,7 +25,6 @@ pub fn run(args: &InspectArgs, ctx: &mut Context<'_>) -> Exit {
             ctx.print(&text);
             Exit::Fine
         }
-        Some(Err(reason)) => ctx.fail(output, Exit::Failed, &format!("{shown}: {reason}")),
-        None => ctx.fail(output, Exit::Failed, &format!("{shown}: was not loaded")),
+        Err(reason) => ctx.fail(output, Exit::Failed, &format!("{source}: {reason}")),
     }
 }

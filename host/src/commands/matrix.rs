@@ -2,6 +2,7 @@
 
 use super::{Context, Exit, list_components};
 use crate::cli::{MatrixArgs, MatrixOutput, Output};
+use crate::config::select::Source;
 use crate::print::matrix::{MatrixRow, human, json, markdown};
 
 /// Runs the command. Components that do not load are named on stderr and make it fail; the others are shown.
@@ -29,9 +30,10 @@ pub fn run(args: &MatrixArgs, ctx: &mut Context<'_>) -> Exit {
             &format!("no components in {directory}; name their directory with --plugins-dir"),
         );
     }
+    let sources: Vec<Source> = files.iter().cloned().map(Source::File).collect();
     let mut exit = Exit::Fine;
     let mut rows = Vec::new();
-    for (file, loaded) in files.iter().zip(ctx.components.load(&files)) {
+    for (file, loaded) in files.iter().zip(ctx.components.load(&sources)) {
         match loaded {
             Ok(component) => rows.push(MatrixRow {
                 name: component.name,

@@ -1,18 +1,21 @@
 //! The commands, one file each. They take components through [`Components`] and write to the streams that they are
 //! given, so that tests run them without the engine and look at what a user would see.
 
+mod approve;
 mod control;
 mod data;
 pub mod dlq;
 pub mod inspect;
 pub mod matrix;
 pub mod new;
+mod places;
 pub mod plugin;
 pub mod purge;
 pub mod queue;
 pub mod run;
 pub mod show;
 mod standing;
+mod survey;
 pub mod test;
 pub mod validate;
 
@@ -23,11 +26,13 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use serde_json::json;
 
 use crate::cli::{Command, Output, RunArgs};
+use crate::config::claims::Declared;
 use crate::config::component::ComponentFacts;
-use crate::config::select::LoadedComponents;
+use crate::config::select::{Files, Source};
 use crate::config::{self, Environment, Loaded};
 use crate::conformance::scorecard::Scorecard;
 use crate::conformance::{Options, TestError};
@@ -68,9 +73,21 @@ impl From<Exit> for std::process::ExitCode {
 
 /// How commands get at components. The engine stands behind it; in tests a map.
 pub trait Components {
-    /// Loads the files, in the order given: facts, or why it cannot be loaded. Several at once, because compiling can
-    /// go on in parallel.
-    fn load(&self, files: &[PathBuf]) -> Vec<Result<ComponentFacts, String>>;
+    /// Looks at files by their bytes alone, without running anything. Files that are not there are left out.
+    fn examine(&self, files: &BTreeSet<PathBuf>) -> Files;
+
+    /// Loads components, in the order given: facts, or why it cannot be loaded. Several at once, because compiling can go
+    /// on in parallel. Each runs its `describe`.
+    fn load(&self, sources: &[Source]) -> Vec<Result<ComponentFacts, String>>;
+
+    /// The bytes of a component.
+    ///
+    /// # Errors
+    /// Why they cannot be read, for people.
+    fn bytes(&self, source: &Source) -> Result<Bytes, String>;
+
+    /// The components that are built in.
+    fn built_in(&self) -> Vec<Declared>;
 
     /// Tests a component that [`Components::load`] has loaded.
     ///
@@ -142,12 +159,22 @@ impl Context<'_> {
         complain(self.err, self.err_look, message);
     }
 
-    /// Loads files into the form that `select` reads.
-    #[must_use]
-    pub fn load(&self, files: &BTreeSet<PathBuf>) -> LoadedComponents {
-        let files: Vec<PathBuf> = files.iter().cloned().collect();
-        let loaded = self.components.load(&files);
-        files.into_iter().zip(loaded).collect()
+    /// Says on stderr what a user should know; nothing went wrong.
+    pub fn note(&mut self, message: &str) {
+        let mut text = Lines::default();
+        let mark = self.err_look.paint(Tone::Dim, "note:");
+        text.line(format_args!("{mark} {message}"));
+        // Nobody is left to tell.
+        let _ = self.err.write_all(text.into_text().as_bytes());
+    }
+
+    /// Loads one component.
+    ///
+    /// # Errors
+    /// Why it cannot be loaded.
+    pub fn load_one(&self, source: &Source) -> Result<ComponentFacts, String> {
+        let loaded = self.components.load(std::slice::from_ref(source)).pop();
+        loaded.unwrap_or_else(|| Err("was not loaded".to_owned()))
     }
 }
 

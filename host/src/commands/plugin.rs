@@ -1,24 +1,20 @@
-//! `mastra-host plugin ls|approve`
+//! `mastra-host plugin ls|approve|revoke`
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde_json::json;
-
-use super::{Context, Exit, causes, control, list_components, read_config};
-use crate::cli::{Output, PluginApproveArgs, PluginCommand, PluginLsArgs};
-use crate::config::component::ComponentFacts;
-use crate::config::lock::Lock;
-use crate::config::select::{LoadedComponents, Plan, Request, tidy};
-use crate::print::plugins::{PluginFacts, PluginRow, PluginState};
-use crate::print::{self, line};
+use super::places::Shelf;
+use super::survey::Survey;
+use super::{Context, Exit, approve, control, list_components, read_config};
+use crate::cli::{Output, PluginApproveArgs, PluginCommand, PluginLsArgs, PluginRevokeArgs};
+use crate::config::select::Request;
+use crate::print;
 
 /// Runs the command.
 pub fn run(command: &PluginCommand, ctx: &mut Context<'_>) -> Exit {
     match command {
         PluginCommand::Ls(args) => ls(args, ctx),
-        PluginCommand::Approve(args) => approve(args, ctx),
+        PluginCommand::Approve(args) => run_approve(args, ctx),
+        PluginCommand::Revoke(args) => run_revoke(args, ctx),
     }
 }
 
@@ -43,11 +39,12 @@ fn ls(args: &PluginLsArgs, ctx: &mut Context<'_>) -> Exit {
             &format!("the config is not valid\n{text}"),
         );
     }
+    let storage = loaded.config.storage.directory.as_path();
     // Another directory than the config's is not the one that a host with the config's data directory has.
-    let data_dir = args.data_dir.as_deref().or_else(|| {
-        let default = loaded.config.storage.directory.as_path();
-        args.plugins_dir.is_none().then_some(default)
-    });
+    let data_dir = args
+        .data_dir
+        .as_deref()
+        .or_else(|| args.plugins_dir.is_none().then_some(storage));
     if let Some(data_dir) = data_dir.filter(|data_dir| control::is_there(data_dir)) {
         match control::ask(data_dir, ctx) {
             Ok(exit) => return exit,
@@ -68,20 +65,21 @@ fn ls(args: &PluginLsArgs, ctx: &mut Context<'_>) -> Exit {
             );
         }
     };
-    let lock = match Lock::read(directory) {
-        Ok(lock) => lock,
-        Err(error) => return ctx.fail(output, Exit::Failed, &causes(&error)),
+    let state_dir = args.state_dir.as_deref();
+    let shelf = match Shelf::open(directory, state_dir, data_dir.unwrap_or(storage), ctx) {
+        Ok(shelf) => shelf,
+        Err(reason) => return ctx.fail(output, Exit::Failed, &reason),
     };
     let request = Request {
-        compiling: &BTreeSet::new(),
         config: &loaded.config,
         plugins: &[],
         directory,
         listing: &listing,
+        approvals: &shelf.approvals,
+        built_in: &shelf.built_in,
     };
-    let components = ctx.load(&request.files());
-    let plan = request.plan(&components, &lock, ctx.environment);
-    let rows = rows(&components, &plan);
+    let survey = Survey::make(&request, &shelf.claims, ctx);
+    let rows = survey.rows();
     let text = match output {
         Output::Human => print::plugins::human(&rows, ctx.look),
         Output::Json => print::plugins::json(&rows),
@@ -90,105 +88,57 @@ fn ls(args: &PluginLsArgs, ctx: &mut Context<'_>) -> Exit {
     Exit::Fine
 }
 
-/// One row a file.
-#[must_use]
-pub fn rows(components: &LoadedComponents, plan: &Plan) -> Vec<PluginRow> {
-    let mut exporters: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
-    for (id, planned) in &plan.exporters {
-        exporters
-            .entry(&planned.component.file)
-            .or_default()
-            .push(id.to_string());
-    }
-    components
-        .iter()
-        .map(|(file, loaded)| {
-            let idle = plan.idle.iter().find(|idle| &idle.file == file);
-            let state = match (exporters.remove(file.as_path()), idle, loaded) {
-                (Some(exporters), _, _) => PluginState::Active { exporters },
-                (None, Some(idle), _) => PluginState::Idle(idle.state.to_string()),
-                (None, None, Err(reason)) => {
-                    PluginState::Failed(format!("does not load ({reason})"))
-                }
-                (None, None, Ok(_)) => {
-                    PluginState::Failed("its settings are not valid; see validate".to_owned())
-                }
-            };
-            PluginRow {
-                file: file.clone(),
-                facts: loaded.as_ref().ok().map(facts),
-                state,
-            }
-        })
-        .collect()
-}
-
-fn facts(component: &ComponentFacts) -> PluginFacts {
-    PluginFacts {
-        name: component.name.clone(),
-        version: component.version.clone(),
-        digest: component.digest.clone(),
-        signals: component.signals.iter().copied().collect(),
-        grants: component.grants(),
-    }
-}
-
-/// Records all components or, when one does not load, none.
-fn approve(args: &PluginApproveArgs, ctx: &mut Context<'_>) -> Exit {
+/// The host that runs with the data directory keeps its own approvals: it does what the command line says.
+fn run_approve(args: &PluginApproveArgs, ctx: &mut Context<'_>) -> Exit {
     let output = args.output.format;
-    let files: Vec<PathBuf> = args.components.iter().map(|file| tidy(file)).collect();
-    let mut by_directory: BTreeMap<PathBuf, Vec<ComponentFacts>> = BTreeMap::new();
-    let mut exit = Exit::Fine;
-    for (file, loaded) in files.iter().zip(ctx.components.load(&files)) {
-        match loaded {
-            Ok(component) => {
-                let directory = file
-                    .parent()
-                    .filter(|parent| !parent.as_os_str().is_empty());
-                by_directory
-                    .entry(directory.unwrap_or(Path::new(".")).to_owned())
-                    .or_default()
-                    .push(component);
-            }
-            Err(reason) => {
-                exit = ctx.fail(
-                    output,
-                    Exit::Failed,
-                    &format!("{}: {reason}", file.display()),
-                )
-            }
-        }
-    }
-    if exit != Exit::Fine {
+    if !args.print_config
+        && let Some(exit) = ask_running(&args.data_dir.data_dir, &args.components, ctx)
+    {
         return exit;
     }
-    let mut approved = Vec::new();
-    let mut text = String::new();
-    for (directory, components) in by_directory {
-        let written = Lock::read(&directory).and_then(|mut lock| {
-            let grants: Vec<_> = components
-                .iter()
-                .map(|component| lock.approve(component))
-                .collect();
-            lock.write(&directory).map(|()| grants)
-        });
-        let grants = match written {
-            Ok(grants) => grants,
-            Err(error) => return ctx.fail(output, Exit::Failed, &causes(&error)),
-        };
-        for (component, grants) in components.iter().zip(grants) {
-            text.push_str(&print::plugins::granted(
-                &component.name,
-                &component.version,
-                &grants,
-                ctx.look,
+    match Shelf::of(&args.places, ctx) {
+        Ok(shelf) => approve::approve(args, &shelf, approve::Where::Here, ctx),
+        Err(reason) => ctx.fail(output, Exit::Failed, &reason),
+    }
+}
+
+fn run_revoke(args: &PluginRevokeArgs, ctx: &mut Context<'_>) -> Exit {
+    let output = args.output.format;
+    if let Some(exit) = ask_running(&args.data_dir.data_dir, &args.components, ctx) {
+        return exit;
+    }
+    match Shelf::of(&args.places, ctx) {
+        Ok(shelf) => approve::revoke(args, &shelf, approve::Where::Here, ctx),
+        Err(reason) => ctx.fail(output, Exit::Failed, &reason),
+    }
+}
+
+/// Asks the host that runs with this data directory. It may run in another folder: files are named in full.
+fn ask_running(
+    data_dir: &Path,
+    components: &[std::path::PathBuf],
+    ctx: &mut Context<'_>,
+) -> Option<Exit> {
+    if !control::is_there(data_dir) {
+        return None;
+    }
+    let full = |argument: &String| {
+        let is_file = components
+            .iter()
+            .any(|component| component.as_os_str() == argument.as_str() && component.exists());
+        match std::path::absolute(argument) {
+            Ok(path) if is_file => path.to_string_lossy().into_owned(),
+            _ => argument.clone(),
+        }
+    };
+    let arguments: Vec<String> = ctx.arguments.iter().map(full).collect();
+    match control::ask_to(data_dir, &arguments, ctx) {
+        Ok(exit) => Some(exit),
+        Err(reason) => {
+            ctx.warn(&format!(
+                "the host that runs was not asked: {reason}; the approval is recorded here"
             ));
-            approved.push(json!({ "file": component.file.display().to_string(), "name": component.name, "digest": component.digest, "grants": grants }));
+            None
         }
     }
-    match output {
-        Output::Human => ctx.print(&text),
-        Output::Json => ctx.print(&line(&json!({ "approved": approved }))),
-    }
-    exit
 }

@@ -1,8 +1,8 @@
 //! `mastra-host run`: the host itself. With `--input` it reads a file of events, delivers them, reports, and ends.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, IsTerminal as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -11,15 +11,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::control::Control;
+use super::control::{Control, Places};
 use super::standing::Standing;
-use super::{Context, Exit, causes, list_components, plugin, read_config};
+use super::{Context, Exit, approve, causes};
 pub use harden::harden;
 
 use crate::cli::{LogFormat, Output, RunArgs};
-use crate::config::lock::Lock;
-use crate::config::select::{LoadedComponents, Plan, Planned, Reason, Request};
-use crate::config::{self, Config, Endpoint, Environment, ExporterId, Listen, Problem};
+use crate::config::{self, Config, Endpoint, Listen, Problem};
 use crate::print;
 use crate::print::progress::Progress;
 use crate::print::report::{InputCounts, RunReport};
@@ -28,14 +26,17 @@ use crate::receive::KeepRefused as _;
 use crate::receive::input::Input;
 use crate::receive::tls::Tls;
 use crate::receive::{Batch, Intake as _, IntakeError, Listener, Transport, system_clock};
-use crate::run::components::{Loader, Unfinished};
-use crate::run::{Addresses, DRAIN_TIME, Exporters, Host, Listeners, StartError, queue};
+use crate::run::components::Loader;
+use crate::run::{Addresses, DRAIN_TIME, Host, Listeners, queue};
 
-use reload::Files;
+use asked::{Asked, Refusal};
+use current::Current;
 
 mod access;
+mod asked;
+mod current;
 mod harden;
-mod reload;
+mod say;
 mod watch;
 
 /// Events handed to the queue at a time.
@@ -45,6 +46,9 @@ const INPUT_BYTES: usize = 4 << 20;
 /// Between looks at the progress while the rest is delivered.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How long a stop may take in all: an operating system's patience, with something to spare.
+const STOP_LIMIT: Duration = Duration::from_millis(4900);
+
 /// Runs the command.
 pub fn run(
     args: &RunArgs,
@@ -53,136 +57,92 @@ pub fn run(
     runtime: &tokio::runtime::Runtime,
 ) -> Exit {
     let output = args.output.format;
-    let prepared = match Prepared::new(args, ctx, loader) {
-        Ok(prepared) => prepared,
+    let asked = match ask(args, ctx) {
+        Ok(asked) => asked,
         Err(exit) => return exit,
     };
-    announce(&prepared.exporters, ctx);
-    let result = runtime.block_on(host(args, prepared, loader, ctx));
+    let result = runtime.block_on(host(args, asked, loader, ctx));
     match result {
         Ok(report) => finish(args, &report, ctx),
-        Err((exit, message)) => ctx.fail(output, exit, &message),
-    }
-}
-
-/// What is known before anything runs.
-struct Prepared {
-    config: Config,
-    listing: Vec<PathBuf>,
-    lock: Lock,
-    loaded: LoadedComponents,
-    exporters: Exporters,
-    standing: Standing,
-    /// Components that are left to compile while the others run.
-    unfinished: Option<Unfinished>,
-}
-
-impl Prepared {
-    /// Config, components and settings; every problem at once.
-    fn new(args: &RunArgs, ctx: &mut Context<'_>, loader: &Loader) -> Result<Self, Exit> {
-        let output = args.output.format;
-        let bad = |ctx: &mut Context<'_>, message: &str| ctx.fail(output, Exit::BadUsage, message);
-        let config = read_config(args.config.as_deref(), ctx.environment)
-            .map_err(|reason| bad(ctx, &reason))?;
-        let mut problems = config.problems;
-        let mut config = config.config;
-        problems.extend(super::validate::missing_files(&config));
-        override_with(args, &mut config);
-        access::override_access(args, ctx.environment, &mut config)
-            .map_err(|reason| bad(ctx, &reason))?;
-        let directory = &config.plugins.directory;
-        let listing = list_components(directory).map_err(|error| {
-            let shown = directory.display();
-            bad(
-                ctx,
-                &format!("cannot read plugins directory {shown}: {error}"),
-            )
-        })?;
-        let lock = Lock::read(directory).map_err(|error| bad(ctx, &causes(&error)))?;
-        let mut prepared = Self {
-            config,
-            listing,
-            lock,
-            loaded: LoadedComponents::new(),
-            exporters: Exporters::new(),
-            standing: Standing::default(),
-            unfinished: None,
-        };
-        let files = prepared.request(args, &BTreeSet::new()).files();
-        // An input is read once: everything must be there before it is.
-        (prepared.loaded, prepared.unfinished) = match args.input {
-            Some(_) => (ctx.load(&files), None),
-            None => loader.load_quick(files),
-        };
-        let plan = prepared.plan(args, ctx.environment);
-        prepared.standing.set(plugin::rows(&prepared.loaded, &plan));
-        problems.extend(plan.problems);
-        if !problems.is_empty() {
+        Err(Ended::Failed(exit, message)) => ctx.fail(output, exit, &message),
+        Err(Ended::Problems(problems)) => {
             complain_of(args, &problems, ctx);
-            return Err(Exit::BadUsage);
+            Exit::BadUsage
         }
-        for idle in &plan.idle {
-            tracing::info!(component = %idle.file.display(), state = %idle.state, "Component does not run.");
-        }
-        prepared.exporters = started(plan.exporters, loader);
-        if prepared.exporters.is_empty() && prepared.unfinished.is_none() {
-            let idle: Vec<String> = plan
-                .idle
-                .iter()
-                .map(|idle| format!("{}: {}", idle.file.display(), idle.state))
-                .map(|idle| format!("\n  {}", print::visible(&idle)))
-                .collect();
-            let message = format!(
-                "no exporter to run: name one with --plugin X.wasm or under `exporters:` in a config{}",
-                idle.concat()
-            );
-            return Err(bad(ctx, &message));
-        }
-        Ok(prepared)
-    }
-
-    fn request<'a>(&'a self, args: &'a RunArgs, compiling: &'a BTreeSet<PathBuf>) -> Request<'a> {
-        Request {
-            config: &self.config,
-            plugins: &args.plugins,
-            directory: &self.config.plugins.directory,
-            listing: &self.listing,
-            compiling,
-        }
-    }
-
-    fn plan(&self, args: &RunArgs, environment: &Environment) -> Plan {
-        let none = BTreeSet::new();
-        let compiling = self.unfinished.as_ref().map_or(&none, Unfinished::files);
-        self.request(args, compiling)
-            .plan(&self.loaded, &self.lock, environment)
     }
 }
 
-/// What the command line says goes before the file.
-fn override_with(args: &RunArgs, config: &mut Config) {
-    if let Some(directory) = &args.plugins_dir {
-        config.plugins.directory.clone_from(directory);
-    }
-    if let Some(directory) = &args.data_dir {
-        config.storage.directory.clone_from(directory);
-    }
-    if let Some(listen) = &args.listen {
-        config.receivers.http.endpoint = listen.clone();
-    }
-    if let Some(listen) = &args.listen_grpc {
-        config.receivers.grpc.endpoint = listen.clone();
+/// Why a host ended without a report.
+enum Ended {
+    Failed(Exit, String),
+    /// Of the config or the command line.
+    Problems(Vec<Problem>),
+}
+
+impl From<(Exit, String)> for Ended {
+    fn from((exit, message): (Exit, String)) -> Self {
+        Self::Failed(exit, message)
     }
 }
 
-fn started(planned: BTreeMap<ExporterId, Planned>, loader: &Loader) -> Exporters {
-    planned
-        .into_iter()
-        .filter_map(|(id, planned)| {
-            let component = loader.component(&planned.component)?;
-            Some((id, planned, component))
-        })
-        .collect()
+/// Reads what is asked for; a person at a terminal may approve what lies in the plugins directory.
+fn ask(args: &RunArgs, ctx: &mut Context<'_>) -> Result<Asked, Exit> {
+    let output = args.output.format;
+    let mut asked = read(args, ctx)?;
+    let unapproved = std::mem::take(&mut asked.choice.unapproved);
+    if unapproved.is_empty() {
+        return Ok(asked);
+    }
+    let can_ask = std::io::stdin().is_terminal() && ctx.err_look.color && output == Output::Human;
+    for file in &unapproved {
+        let shown = file.display().to_string();
+        let approved = if can_ask {
+            offer(file, &asked, ctx)
+        } else {
+            Ok(false)
+        };
+        let message = match approved {
+            Ok(true) => continue,
+            Ok(false) => format!(
+                "{shown} is not approved. Look at what it asks for and approve it with `mastra-host plugin approve {shown}`, or name the file itself: `--plugin ./{shown}`"
+            ),
+            Err(reason) => reason,
+        };
+        return Err(ctx.fail(output, Exit::BadUsage, &message));
+    }
+    read(args, ctx)
+}
+
+fn read(args: &RunArgs, ctx: &mut Context<'_>) -> Result<Asked, Exit> {
+    Asked::read(args, ctx).map_err(|refusal| match refusal {
+        Refusal::Unusable(message) => ctx.fail(args.output.format, Exit::BadUsage, &message),
+        Refusal::Problems(problems) => {
+            complain_of(args, &problems, ctx);
+            Exit::BadUsage
+        }
+    })
+}
+
+/// Shows what a component asks for, waits for an answer, and records the approval if it is yes.
+fn offer(file: &Path, asked: &Asked, ctx: &mut Context<'_>) -> Result<bool, String> {
+    let offer = approve::offer(file, &asked.shelf, ctx)?;
+    ctx.note(&format!(
+        "{} lies in the plugins directory and is not approved",
+        file.display()
+    ));
+    let question = format!("{}Approve it? [y/N] ", offer.list(ctx.err_look));
+    // Nobody is left to tell.
+    let _ = ctx
+        .err
+        .write_all(question.as_bytes())
+        .and_then(|()| ctx.err.flush());
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    let is_agreed = read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes");
+    if is_agreed {
+        offer.record(&asked.shelf, ctx)?;
+    }
+    Ok(is_agreed)
 }
 
 fn complain_of(args: &RunArgs, problems: &[Problem], ctx: &mut Context<'_>) {
@@ -204,59 +164,45 @@ fn complain_of(args: &RunArgs, problems: &[Problem], ctx: &mut Context<'_>) {
     }
 }
 
-/// What naming a component grants is said once.
-fn announce(exporters: &Exporters, ctx: &mut Context<'_>) {
-    for (id, planned, _) in exporters {
-        if planned.reason == Reason::Lock {
-            continue;
-        }
-        let grants = planned.component.grants();
-        let text = print::plugins::granted(
-            &id.to_string(),
-            &planned.component.version,
-            &grants,
-            ctx.err_look,
-        );
-        let _ = ctx.err.write_all(text.as_bytes());
-    }
-}
-
 /// From the first listener to the last call.
 async fn host(
     args: &RunArgs,
-    mut prepared: Prepared,
+    asked: Asked,
     loader: &Loader,
     ctx: &mut Context<'_>,
-) -> Result<RunReport, (Exit, String)> {
+) -> Result<RunReport, Ended> {
     // Before anybody is told where to find the process.
     let mut termination = Termination::listen()?;
-    let listeners = listen(args, &prepared.config).await?;
+    let listeners = listen(args, &asked.config).await?;
     let addresses = listeners
         .addresses()
         .map_err(|error| (Exit::Failed, error.to_string()))?;
-    let exporters = std::mem::take(&mut prepared.exporters);
-    let mut files = Files::new(args, &prepared, &exporters, listeners.tls())?;
-    let (queue, control) = open_queue(args, &prepared)?;
-    let host = Host::start(&prepared.config, queue, exporters, addresses.all())
-        .await
-        .map_err(|failures| {
-            let lines: Vec<String> = failures.iter().map(cannot_start).collect();
-            (Exit::BadUsage, lines.join("\nerror: "))
-        })?;
-    if prepared.unfinished.is_some() {
-        let kept = host.keep_for_later().await;
-        kept.map_err(|error| (Exit::Failed, causes(&error)))?;
+    let standing = Standing::default();
+    let (queue, control) = open_queue(args, &asked, &standing, loader)?;
+    let host = Host::new(&asked.config, queue, addresses.all());
+    let http = asked.config.receivers.http.clone();
+    let config = asked.config.clone();
+    let mut current = Current::new(args, asked, loader, host.clone(), standing, listeners.tls())?;
+    let ready = tokio::select! {
+        ready = current.start(ctx) => ready,
+        () = termination.requested() => Ok(()),
+    };
+    if let Err(ended) = ready {
+        host.stop(InputCounts::default()).await;
+        return Err(ended);
     }
-    let http = prepared.config.receivers.http.clone();
     let stop = CancellationToken::new();
-    say_where(&addresses, &prepared.config, args.output.format, ctx);
+    say_where(&addresses, &config, args.output.format, ctx);
     let serving = host.serve(listeners, &http, &stop);
     let has_terminal = ctx.err_look.color;
-    let later = async {
-        tokio::select! {
-            () = keep_current(args, prepared, &mut files, loader, &host, ctx) => {}
-            () = stop.cancelled() => {}
-        }
+    let settled = current.settled();
+    let following = async {
+        let ended = tokio::select! {
+            ended = current.follow(ctx) => Err(ended),
+            () = stop.cancelled() => Ok(()),
+        };
+        stop.cancel();
+        ended
     };
     let controlled = async {
         if let Some(control) = control {
@@ -266,99 +212,75 @@ async fn host(
     let working = async {
         let result = match &args.input {
             Some(input) => {
+                let fed = async {
+                    settled.cancelled().await;
+                    feed(&host, input, args, has_terminal).await
+                };
                 tokio::select! {
-                    result = feed(&host, input, args, has_terminal) => result,
+                    result = fed => result,
                     () = termination.requested() => Ok(InputCounts::default()),
+                    () = stop.cancelled() => Ok(InputCounts::default()),
                 }
             }
             None => {
-                termination.requested().await;
+                tokio::select! {
+                    () = termination.requested() => {}
+                    () = stop.cancelled() => {}
+                }
                 Ok(InputCounts::default())
             }
         };
         stop.cancel();
         result
     };
-    let ((), (), (), input) = tokio::join!(serving, later, controlled, working);
-    let input = input.map_err(|message| (Exit::Failed, message))?;
-    if args.input.is_none() {
-        host.wind_down(Instant::now() + DRAIN_TIME).await;
-    }
-    Ok(host.stop(input).await)
+    let ((), followed, (), input) = tokio::join!(serving, following, controlled, working);
+    // What is still being prepared is given up.
+    drop(current);
+    let is_fine = followed.is_ok() && input.is_ok();
+    let stopping = async {
+        if args.input.is_none() && is_fine {
+            host.wind_down(Instant::now() + DRAIN_TIME).await;
+        }
+        host.stop(input.clone().unwrap_or_default()).await
+    };
+    let report = tokio::select! {
+        report = tokio::time::timeout(STOP_LIMIT, stopping) => report.ok(),
+        () = termination.requested() => None,
+    };
+    followed?;
+    input.map_err(|message| (Exit::Failed, message))?;
+    report.ok_or_else(|| {
+        let message = "the host was stopped at once; events without a fate stay in a queue on disk";
+        Ended::Failed(Exit::Undelivered, message.to_owned())
+    })
 }
 
 /// The queue, and the socket through which other processes ask for it.
 fn open_queue(
     args: &RunArgs,
-    prepared: &Prepared,
+    asked: &Asked,
+    standing: &Standing,
+    loader: &Loader,
 ) -> Result<(AnyQueue, Option<Control>), (Exit, String)> {
     // An input can be read again: it needs no directory of its own unless one is named.
     let data_dir = match &args.input {
         Some(_) => args.data_dir.as_deref(),
-        None => Some(prepared.config.storage.directory.as_path()),
+        None => Some(asked.config.storage.directory.as_path()),
     };
-    let queue = queue::open(&prepared.config, data_dir)
-        .map_err(|error| (Exit::BadUsage, causes(&error)))?;
+    let queue =
+        queue::open(&asked.config, data_dir).map_err(|error| (Exit::BadUsage, causes(&error)))?;
     let control = match (&queue, data_dir) {
         (AnyQueue::Durable(queue), Some(data_dir)) => {
-            Control::listen(data_dir, queue, &prepared.standing)
+            let places = Places {
+                plugins: asked.shelf.directory.clone(),
+                state: asked.shelf.state.clone(),
+                loader: loader.clone(),
+            };
+            Control::listen(data_dir, queue, standing, places)
         }
         _ => None,
     };
     Ok((queue, control))
-}
-
-/// Starts what could not start yet, then follows the files.
-async fn keep_current(
-    args: &RunArgs,
-    prepared: Prepared,
-    files: &mut Files,
-    loader: &Loader,
-    host: &Host,
-    ctx: &mut Context<'_>,
-) {
-    let late = start_later(args, prepared, loader, host, ctx).await;
-    files.add(&late);
-    if args.input.is_none() {
-        files.follow(args, loader, host, ctx).await;
-    }
-}
-
-fn cannot_start((id, error): &(ExporterId, StartError)) -> String {
-    format!("exporter {id} cannot start: {}", causes(error))
-}
-
-/// Starts the exporters of the big components once they are compiled, and returns them. What is wrong with one of them
-/// concerns it alone.
-async fn start_later(
-    args: &RunArgs,
-    mut prepared: Prepared,
-    loader: &Loader,
-    host: &Host,
-    ctx: &mut Context<'_>,
-) -> Exporters {
-    let Some(unfinished) = prepared.unfinished.take() else {
-        return Exporters::new();
-    };
-    let files = unfinished.files().clone();
-    prepared.loaded.extend(loader.load_rest(unfinished).await);
-    let mut plan = prepared.plan(args, ctx.environment);
-    prepared.standing.set(plugin::rows(&prepared.loaded, &plan));
-    plan.exporters
-        .retain(|_, planned| files.contains(&planned.component.file));
-    for problem in &plan.problems {
-        tracing::error!(%problem, "Exporter cannot start.");
-    }
-    for idle in plan.idle.iter().filter(|idle| files.contains(&idle.file)) {
-        tracing::info!(component = %idle.file.display(), state = %idle.state, "Component does not run.");
-    }
-    let mut exporters = started(plan.exporters, loader);
-    announce(&exporters, ctx);
-    for failure in host.start_later(exporters.clone()).await {
-        tracing::error!("{}", cannot_start(&failure));
-        exporters.retain(|(id, ..)| *id != failure.0);
-    }
-    exporters
 }
 
 /// The listeners that the command line and the config ask for; beside an input only those of the command line.

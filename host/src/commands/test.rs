@@ -5,10 +5,9 @@ use std::path::Path;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::places::Shelf;
 use super::{Context, Exit, causes};
 use crate::cli::{Output, TestArgs};
-use crate::config::component::ComponentFacts;
-use crate::config::select::tidy;
 use crate::conformance::golden::Golden;
 use crate::conformance::{Options, fixtures};
 use crate::http::wire::{WireBody, WireResponse};
@@ -22,14 +21,18 @@ pub fn run(args: &TestArgs, ctx: &mut Context<'_>) -> Exit {
         Ok(options) => options,
         Err(reason) => return ctx.fail(output, Exit::BadUsage, &reason),
     };
-    let file = tidy(&args.component);
-    let shown = file.display().to_string();
-    let component: ComponentFacts = match ctx.components.load(std::slice::from_ref(&file)).pop() {
-        Some(Ok(component)) => component,
-        Some(Err(reason)) => {
-            return ctx.fail(output, Exit::Failed, &format!("{shown}: {reason}"));
-        }
-        None => return ctx.fail(output, Exit::Failed, &format!("{shown}: was not loaded")),
+    let shelf = match Shelf::of(&args.places, ctx) {
+        Ok(shelf) => shelf,
+        Err(reason) => return ctx.fail(output, Exit::Failed, &reason),
+    };
+    let source = match shelf.source(&args.component, ctx) {
+        Ok(source) => source,
+        Err(reason) => return ctx.fail(output, Exit::Failed, &reason),
+    };
+    let shown = source.to_string();
+    let component = match ctx.load_one(&source) {
+        Ok(component) => component,
+        Err(reason) => return ctx.fail(output, Exit::Failed, &format!("{shown}: {reason}")),
     };
     let card = match ctx.components.test(&component, options) {
         Ok(card) => card,

@@ -6,27 +6,67 @@ use clap::Parser;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::approvals::store::{FILE_NAME, hex_digest};
+use crate::approvals::{Approvals, StateDirectory};
 use crate::cli::Cli;
-use crate::config::lock::{FILE_NAME, Lock};
+use crate::config::select::FileFacts;
 use crate::conformance::scorecard::{Check, Group, Verdict};
 use crate::event::Signal;
 
 /// Components by file name.
 struct Shelf(BTreeMap<String, ComponentFacts>);
 
-impl Components for Shelf {
-    fn load(&self, files: &[PathBuf]) -> Vec<Result<ComponentFacts, String>> {
-        let by_name = |file: &PathBuf| {
-            let name = file.file_name()?.to_string_lossy().into_owned();
-            Some(ComponentFacts {
-                file: file.clone(),
-                ..self.0.get(&name)?.clone()
-            })
+impl Shelf {
+    fn find(&self, source: &Source) -> Option<ComponentFacts> {
+        let (Source::File(file) | Source::Kept { file, .. }) = source else {
+            return None;
         };
-        files
-            .iter()
-            .map(|file| by_name(file).ok_or_else(|| "not a component".to_owned()))
-            .collect()
+        let name = file.file_name()?.to_string_lossy().into_owned();
+        Some(ComponentFacts {
+            source: source.clone(),
+            real_file: file.canonicalize().ok(),
+            ..self.0.get(&name)?.clone()
+        })
+    }
+}
+
+impl Components for Shelf {
+    fn examine(&self, files: &BTreeSet<PathBuf>) -> Files {
+        let is_there = |file: &&PathBuf| file.exists();
+        let look = |file: &PathBuf| {
+            let found = self.find(&Source::File(file.clone()));
+            let found = found.ok_or_else(|| "not a component".to_owned());
+            let facts = found.map(|facts| FileFacts {
+                real: file.canonicalize().unwrap(),
+                digest: facts.digest,
+                size_bytes: facts.size_bytes,
+                contract: facts.contract,
+                signals: facts.signals,
+                imports: facts.imports,
+            });
+            (file.clone(), facts)
+        };
+        files.iter().filter(is_there).map(look).collect()
+    }
+
+    fn load(&self, sources: &[Source]) -> Vec<Result<ComponentFacts, String>> {
+        let load = |source| {
+            self.find(source)
+                .ok_or_else(|| "not a component".to_owned())
+        };
+        sources.iter().map(load).collect()
+    }
+
+    /// A component's bytes are its name.
+    fn bytes(&self, source: &Source) -> Result<Bytes, String> {
+        let found = self
+            .find(source)
+            .ok_or_else(|| "not a component".to_owned())?;
+        Ok(Bytes::from(found.name))
+    }
+
+    fn built_in(&self) -> Vec<Declared> {
+        Vec::new()
     }
 
     /// Nothing runs: one check, which fails where the setting `fails` is given.
@@ -72,6 +112,10 @@ impl World {
         let langfuse =
             ComponentFacts::sample("langfuse", &[Signal::Traces, Signal::Scores], schema);
         let lines = ComponentFacts::sample("json", &Signal::ALL, json!({}));
+        let [langfuse, lines] = [langfuse, lines].map(|component| ComponentFacts {
+            digest: format!("sha256:{}", hex_digest(component.name.as_bytes())),
+            ..component
+        });
         let shelf = Shelf(
             [
                 ("langfuse.wasm".to_owned(), langfuse),
@@ -93,7 +137,17 @@ impl World {
 
     /// Exit, stdout, stderr.
     fn run(&self, line: &[&str]) -> (Exit, String, String) {
-        self.run_with(line, &Environment::new())
+        self.run_with(line, &self.environment())
+    }
+
+    /// With a home of its own, where the approvals are.
+    fn environment(&self) -> Environment {
+        [("HOME".to_owned(), self.path("home"))].into()
+    }
+
+    fn approvals(&self) -> Approvals {
+        let state = StateDirectory::choose(None, &self.environment(), Path::new("data"));
+        Approvals::read(&state).unwrap()
     }
 
     fn run_with(&self, line: &[&str], environment: &Environment) -> (Exit, String, String) {
@@ -159,13 +213,17 @@ fn inspect_shows_a_component_or_says_why_not() {
     let (exit, out, err) = world.run(&["inspect", "nowhere.wasm"]);
     assert_eq!(
         (exit, out.as_str(), err.as_str()),
-        (Exit::Failed, "", "error: nowhere.wasm: not a component\n")
+        (
+            Exit::Failed,
+            "",
+            "error: no file nowhere.wasm, and no plugins/nowhere.wasm\n"
+        )
     );
     let (exit, out, _) = world.run(&["inspect", "nowhere.wasm", "--output", "json"]);
     assert_eq!(exit, Exit::Failed);
     assert_eq!(
         parse(&out),
-        json!({"error": "nowhere.wasm: not a component"})
+        json!({"error": "no file nowhere.wasm, and no plugins/nowhere.wasm"})
     );
 }
 
@@ -201,6 +259,10 @@ fn matrix_lists_the_directory_and_fails_for_what_does_not_load() {
 fn validate_lists_problems_of_the_file_its_settings_and_its_files() {
     let world = World::new();
     let plugins = world.path("plugins");
+    for name in ["json", "langfuse"] {
+        let approved = world.run(&["plugin", "approve", name, "--plugins-dir", &plugins]);
+        assert_eq!(approved.0, Exit::Fine, "{}", approved.2);
+    }
     let text = "exporters:\n  langfuse:\n    setings: {}\n  json:\n    http: { ca_file: /nowhere/ca.pem }\n    settings: { a: 1 }\n";
     let file = world.write("host.yaml", text);
     let (exit, out, err) = world.run(&["validate", "--config", &file, "--plugins-dir", &plugins]);
@@ -261,44 +323,63 @@ fn validate_accepts_a_good_file() {
     );
 }
 
-#[test]
-fn plugin_ls_shows_states_and_approve_changes_them() {
-    let world = World::new();
+fn states(world: &World) -> Vec<(String, String)> {
     let plugins = world.path("plugins");
-    let states = |world: &World| -> Vec<(String, String)> {
-        let (exit, out, _) = world.run(&[
-            "plugin",
-            "ls",
-            "--plugins-dir",
-            &plugins,
-            "--output",
-            "json",
-        ]);
-        assert_eq!(exit, Exit::Fine);
-        let value = parse(&out);
-        let rows = value["plugins"].as_array().unwrap();
-        rows.iter()
-            .map(|row| {
-                (
-                    row["name"].as_str().unwrap().to_owned(),
-                    row["state"].as_str().unwrap().to_owned(),
-                )
-            })
-            .collect()
-    };
-    let pair = |name: &str, state: &str| (name.to_owned(), state.to_owned());
-    assert_eq!(
-        states(&world),
-        [
-            pair("json", "needs approval"),
-            pair("langfuse", "needs approval")
-        ]
-    );
+    let line = [
+        "plugin",
+        "ls",
+        "--plugins-dir",
+        &plugins,
+        "--output",
+        "json",
+    ];
+    let (exit, out, err) = world.run(&line);
+    assert_eq!(exit, Exit::Fine, "{err}");
+    let value = parse(&out);
+    let rows = value["plugins"].as_array().unwrap().iter();
+    rows.map(|row| {
+        let file = Path::new(row["file"].as_str().unwrap());
+        let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
+        (stem, row["state"].as_str().unwrap().to_owned())
+    })
+    .collect()
+}
 
-    let files = ["plugins/json.wasm", "plugins/langfuse.wasm"].map(|name| world.path(name));
-    let (exit, out, err) = world.run(&["plugin", "approve", &files[0], &files[1]]);
+fn pair(name: &str, state: &str) -> (String, String) {
+    (name.to_owned(), state.to_owned())
+}
+
+#[test]
+fn plugin_ls_shows_states_and_approve_and_revoke_change_them() {
+    let world = World::new();
+    let waiting = [
+        pair("json", "needs approval"),
+        pair("langfuse", "needs approval"),
+    ];
+    assert_eq!(states(&world), waiting);
+
+    let plugins = world.path("plugins");
+    let file = world.path("plugins/json.wasm");
+    let approve = [
+        "plugin",
+        "approve",
+        &file,
+        "langfuse",
+        "--plugins-dir",
+        &plugins,
+    ];
+    let (exit, out, err) = world.run(&approve);
     assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
-    assert!(out.contains("langfuse 0.1.0 may use\n  host in setting base_url\n  import http\n  env LANGFUSE_PUBLIC_KEY\n"), "{out}");
+    assert!(out.contains("langfuse 0.1.0 (sha256:"), "{out}");
+    assert!(
+        out.contains("  reach   the host in setting base_url\n"),
+        "{out}"
+    );
+    assert!(out.contains("  read    LANGFUSE_PUBLIC_KEY\n"), "{out}");
+    assert!(
+        out.contains("Approved. It runs with the next `mastra-host run`."),
+        "{out}"
+    );
     assert_eq!(
         states(&world),
         [
@@ -306,11 +387,41 @@ fn plugin_ls_shows_states_and_approve_changes_them() {
             pair("langfuse", "inactive (missing LANGFUSE_PUBLIC_KEY)")
         ]
     );
-    let (_, out, _) = world.run(&["plugin", "ls", "--plugins-dir", &plugins]);
+
+    let (exit, out, _) = world.run(&["plugin", "revoke", "langfuse", &file]);
+    assert_eq!(exit, Exit::Fine);
+    assert_eq!(out.lines().count(), 2, "{out}");
+    assert_eq!(states(&world), waiting);
+    let (exit, _, err) = world.run(&["plugin", "revoke", "langfuse"]);
+    assert_eq!(exit, Exit::Failed);
+    assert!(err.contains("nothing of that name"), "{err}");
+}
+
+#[test]
+fn a_changed_file_needs_approval_and_the_difference_is_shown() {
+    let mut world = World::new();
+    let file = world.path("plugins/langfuse.wasm");
+    assert_eq!(world.run(&["plugin", "approve", &file]).0, Exit::Fine);
+    let changed = world.shelf.0.get_mut("langfuse.wasm").unwrap();
+    changed.digest = format!("sha256:{}", hex_digest(b"langfuse-2"));
+    changed.version = "0.2.0".to_owned();
+    changed.settings_schema["properties"]["team"] =
+        json!({"type": "string", "x-env": ["LANGFUSE_TEAM"]});
+    let changed = states(&world);
+    assert_eq!(
+        changed[1],
+        pair(
+            "langfuse",
+            "needs approval (the file has changed; the approved bytes run on)"
+        )
+    );
+    let (_, out, _) = world.run(&["plugin", "approve", &file, "--print-config"]);
+    assert!(out.contains("digest: \"sha256:"), "{out}");
     assert!(
-        out.contains("inactive (missing LANGFUSE_PUBLIC_KEY)"),
+        out.contains("env: [\"LANGFUSE_PUBLIC_KEY\", \"LANGFUSE_TEAM\"]"),
         "{out}"
     );
+    assert_eq!(states(&world), changed, "--print-config records nothing");
 }
 
 #[test]
@@ -318,26 +429,33 @@ fn approve_is_all_or_nothing() {
     let world = World::new();
     let file = world.path("plugins/json.wasm");
     let (exit, _, err) = world.run(&["plugin", "approve", &file, "nowhere.wasm"]);
-    assert_eq!(
-        (exit, err.as_str()),
-        (Exit::Failed, "error: nowhere.wasm: not a component\n")
-    );
-    assert_eq!(
-        Lock::read(&world.directory.path().join("plugins")).unwrap(),
-        Lock::default()
+    assert_eq!(exit, Exit::Failed);
+    assert!(err.contains("no file nowhere.wasm"), "{err}");
+    assert_eq!(world.approvals().iter().count(), 0);
+}
+
+#[test]
+fn a_variable_that_the_component_does_not_declare_is_not_approved() {
+    let world = World::new();
+    let file = world.path("plugins/langfuse.wasm");
+    let (exit, _, err) = world.run(&["plugin", "approve", &file, "--env", "AWS_KEY"]);
+    assert_eq!(exit, Exit::Failed);
+    assert!(
+        err.contains("AWS_KEY; it declares LANGFUSE_PUBLIC_KEY"),
+        "{err}"
     );
 }
 
 #[test]
-fn a_broken_lock_stops_and_names_the_file() {
+fn approvals_that_cannot_be_read_stop_and_name_the_file() {
     let world = World::new();
-    world.write(&format!("plugins/{FILE_NAME}"), "{");
+    let state = world.path("home/.local/state/mastra-host");
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::write(Path::new(&state).join(FILE_NAME), "{").unwrap();
     let (exit, _, err) = world.run(&["plugin", "ls", "--plugins-dir", &world.path("plugins")]);
     assert_eq!(exit, Exit::Failed);
     assert!(
-        err.contains(
-            "mastra-host.lock is not a lock file: remove it and approve the components again: EOF"
-        ),
+        err.contains("approvals.json does not hold approvals: remove it"),
         "{err}"
     );
 }
@@ -373,7 +491,7 @@ fn a_test_without_what_it_needs_is_bad_usage() {
     }
     let (exit, _, err) = world.run(&["test", &world.path("plugins/broken.wasm")]);
     assert_eq!(exit, Exit::Failed, "{err}");
-    assert!(err.contains("not a component"), "{err}");
+    assert!(err.contains("no file"), "{err}");
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! `mastra-host validate --config F`: the file, the files that it names, and the settings of its exporters against their
 //! components. Reads files, never the network.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::places::Shelf;
+use super::survey::Survey;
 use super::{Context, Exit, list_components, read_config};
 use crate::cli::{Output, ValidateArgs};
-use crate::config::lock::Lock;
 use crate::config::select::Request;
-use crate::config::{Config, Position, Problem};
+use crate::config::{Config, Discovery, Plugins, Position, Problem};
 use crate::print;
 
 /// Runs the command.
@@ -24,7 +24,12 @@ pub fn run(args: &ValidateArgs, ctx: &mut Context<'_>) -> Exit {
         .plugins_dir
         .as_deref()
         .unwrap_or(&loaded.config.plugins.directory);
-    problems.extend(component_problems(&loaded.config, directory, ctx));
+    problems.extend(component_problems(
+        &loaded.config,
+        directory,
+        args.state_dir.as_deref(),
+        ctx,
+    ));
     problems.sort_by_key(|problem| problem.at);
 
     let file = args.config.display().to_string();
@@ -46,27 +51,44 @@ pub fn run(args: &ValidateArgs, ctx: &mut Context<'_>) -> Exit {
 }
 
 /// Settings and signals of the exporters that the file names.
-fn component_problems(config: &Config, directory: &Path, ctx: &Context<'_>) -> Vec<Problem> {
+fn component_problems(
+    config: &Config,
+    directory: &Path,
+    state_dir: Option<&Path>,
+    ctx: &Context<'_>,
+) -> Vec<Problem> {
     if config.exporters.is_empty() {
         return Vec::new();
     }
     // Only for suggestions: an unreadable directory shows in the components that are not found.
     let listing = list_components(directory).unwrap_or_default();
-    let named = Request {
-        compiling: &BTreeSet::new(),
+    let shelf = match Shelf::open(directory, state_dir, &config.storage.directory, ctx) {
+        Ok(shelf) => shelf,
+        Err(reason) => {
+            return vec![Problem {
+                at: Position::default(),
+                path: String::new(),
+                message: reason,
+                fix: None,
+            }];
+        }
+    };
+    let config = &Config {
+        plugins: Plugins {
+            discovery: Discovery::Off,
+            ..config.plugins.clone()
+        },
+        ..config.clone()
+    };
+    let request = Request {
         config,
         plugins: &[],
         directory,
-        listing: &[],
-    };
-    let components = ctx.load(&named.files());
-    let request = Request {
-        compiling: &BTreeSet::new(),
         listing: &listing,
-        ..named
+        approvals: &shelf.approvals,
+        built_in: &shelf.built_in,
     };
-    let plan = request.plan(&components, &Lock::default(), ctx.environment);
-    plan.problems
+    Survey::make(&request, &shelf.claims, ctx).problems()
 }
 
 /// Files that the config names and that cannot be read. `run` calls it too.

@@ -1,23 +1,26 @@
 //! What the host knows of a loaded component, without the engine's types: from its interfaces, and from `describe`.
 //! The engine fills it in; `select`, `lock` and the commands read it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::lock::Grants;
+use super::select::Source;
 use super::settings::schema;
+use crate::approvals::{Grants, SettingGrant};
 use crate::event::Signal;
 use crate::http::grant::HostRequest;
 
 /// A component that loaded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ComponentFacts {
-    /// The file that it was read from.
-    pub file: PathBuf,
+    /// Where its bytes came from.
+    pub source: Source,
+    /// The path of its file without links, if it came from one.
+    pub real_file: Option<PathBuf>,
     /// Kebab-case noun of the destination.
     pub name: String,
     /// Semver of the component.
@@ -108,14 +111,25 @@ impl ComponentFacts {
                 hosts.extend(default.and_then(Value::as_str).map(str::to_owned));
             }
         }
-        let environment = schema::properties(&self.settings_schema)
-            .flat_map(|(_, property)| schema::environment_names(property))
-            .map(str::to_owned)
+        let settings: BTreeMap<String, SettingGrant> = schema::properties(&self.settings_schema)
+            .map(|(name, property)| (name.clone(), schema::grant(property)))
+            .filter(|(_, setting)| !setting.is_plain())
+            .collect();
+        let environment = settings
+            .values()
+            .flat_map(|setting| setting.environment.iter().cloned())
             .collect();
         Grants {
             hosts,
             imports: self.imports.iter().cloned().collect(),
+            signals: self
+                .signals
+                .iter()
+                .map(|signal| signal.name().to_owned())
+                .collect(),
+            page: self.behaviour.serves_page,
             environment,
+            settings,
         }
     }
 }
@@ -125,7 +139,8 @@ impl ComponentFacts {
     /// A component for tests.
     pub(crate) fn sample(name: &str, signals: &[Signal], settings_schema: Value) -> Self {
         Self {
-            file: PathBuf::from(format!("plugins/{name}.wasm")),
+            source: Source::File(PathBuf::from(format!("plugins/{name}.wasm"))),
+            real_file: Some(PathBuf::from(format!("/plugins/{name}.wasm"))),
             name: name.to_owned(),
             version: "0.1.0".to_owned(),
             contract: "mastra:observability@0.1.0".to_owned(),

@@ -6,12 +6,13 @@
 //!
 //! Every room may import this one. Relative paths in a config are relative to the working directory.
 
+pub mod claims;
 pub mod component;
+mod component_ref;
 pub mod defaults;
 mod delivery;
 pub mod env;
 pub mod id;
-pub mod lock;
 pub mod nearest;
 pub mod problem;
 mod read;
@@ -105,17 +106,31 @@ pub struct NotAnEndpoint(String);
 pub struct Plugins {
     /// `directory`: every `.wasm` file in it is a component.
     pub directory: PathBuf,
-    /// `discovery`: whether approved components run that the config does not name.
+    /// `discovery`: which components of the directory run that the config does not name.
     pub discovery: Discovery,
+    /// `upgrades`: what becomes of an approved file that has changed.
+    pub upgrades: Upgrades,
 }
 
 /// `plugins.discovery`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Discovery {
-    /// `approved`: components of the directory run when they are approved and have their settings.
+    /// `approved`: components of the directory run when they are approved, or built in, and have their settings.
     Approved,
+    /// `all`: every component of the directory runs with what it asks for, except the powers that only an operator names.
+    All,
     /// `off`: only what the config or the command line names runs.
     Off,
+}
+
+/// `plugins.upgrades`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Upgrades {
+    /// `approve`: the changed file waits for approval, and the approved bytes run on.
+    #[default]
+    Approve,
+    /// `within_grants`: the changed file runs if it asks for nothing more than the one that was approved.
+    WithinGrants,
 }
 
 /// `storage`
@@ -172,8 +187,10 @@ pub struct DeadLetters {
 pub struct ExporterConfig {
     /// Where the entry stands.
     pub at: Position,
-    /// `component`
+    /// `component`, or `component.file`
     pub component: ComponentRef,
+    /// `component.digest` and `component.allow`
+    pub grant: ConfigGrant,
     /// `settings`
     pub settings: RawSettings,
     /// `signals`
@@ -188,13 +205,46 @@ pub struct ExporterConfig {
     pub http: ExporterHttp,
 }
 
-/// `exporters.<id>.component`
+/// Which component is meant: by `exporters.<id>.component`, by `--plugin`, and by the commands that take a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ComponentRef {
-    /// A name: `<plugins directory>/<name>.wasm`.
+    /// A name: an approved component, or one that is built in.
     Name(String),
-    /// A file: anything with a slash or ending in `.wasm`.
+    /// A path: anything with a slash or ending in `.wasm`. In the current folder, else in the plugins directory.
     File(PathBuf),
+}
+
+/// `exporters.<id>.component.{digest, allow}`: an approval that the config declares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigGrant {
+    /// `digest`: only these bytes run. `sha256:` and hex.
+    pub digest: Option<String>,
+    /// `allow`: what the component may have at most.
+    pub allow: Option<Allow>,
+}
+
+/// `exporters.<id>.component.allow`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allow {
+    /// `hosts`: origins, and `setting:NAME` for the origin that a setting holds.
+    pub hosts: BTreeSet<String>,
+    /// `env`: environment variables, beside the component's own.
+    pub env: BTreeSet<String>,
+    /// `output`: targets of the `output` import.
+    pub output: BTreeSet<String>,
+}
+
+impl ComponentRef {
+    /// Reads what a user wrote.
+    #[must_use]
+    pub fn parse(text: &std::path::Path) -> Self {
+        let shown = text.to_string_lossy();
+        if shown.contains(['/', '\\']) || shown.ends_with(".wasm") {
+            Self::File(text.to_owned())
+        } else {
+            Self::Name(shown.into_owned())
+        }
+    }
 }
 
 /// `exporters.<id>.signals`

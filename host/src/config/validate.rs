@@ -13,9 +13,9 @@ use super::read::{Section, text_of};
 use super::tree::{Kind, Node};
 use super::units::{show_duration, show_size};
 use super::{
-    ClientCertificate, ComponentRef, Compress, Config, Discovery, ExporterConfig, ExporterHttp,
-    ExporterId, Limits, Plugins, Position, RawSettings, SendingQueue, SignalChoice, Storage,
-    defaults, delivery, id, receivers, sending_queue, shape,
+    ClientCertificate, Compress, Config, Discovery, ExporterConfig, ExporterHttp, ExporterId,
+    Limits, Plugins, Position, RawSettings, SendingQueue, SignalChoice, Storage, Upgrades,
+    component_ref as component, defaults, delivery, receivers, sending_queue, shape,
 };
 use crate::event::Signal;
 
@@ -58,12 +58,22 @@ fn plugins(mut section: Section<'_>) -> Plugins {
         || defaults::PLUGINS_DIRECTORY.to_owned(),
         |found| found.value,
     );
-    let choices = [("approved", Discovery::Approved), ("off", Discovery::Off)];
+    let choices = [
+        ("approved", Discovery::Approved),
+        ("all", Discovery::All),
+        ("off", Discovery::Off),
+    ];
     let discovery = section.choice("discovery", Discovery::Approved, &choices);
+    let choices = [
+        ("approve", Upgrades::Approve),
+        ("within_grants", Upgrades::WithinGrants),
+    ];
+    let upgrades = section.choice("upgrades", Upgrades::Approve, &choices);
     section.finish();
     Plugins {
         directory: PathBuf::from(directory),
         discovery,
+        upgrades,
     }
 }
 
@@ -118,7 +128,7 @@ fn exporter(
     queue: &SendingQueue,
     problems: &Problems,
 ) -> ExporterConfig {
-    let component = component(&mut section, name, problems);
+    let (component, grant) = component::read(&mut section, name, problems);
     let settings = settings(&mut section, problems);
     let signals = signals(&mut section, problems);
     let shape = shape::read(section.child("shape"), problems);
@@ -144,6 +154,7 @@ fn exporter(
     ExporterConfig {
         at,
         component,
+        grant,
         settings,
         signals,
         shape,
@@ -151,26 +162,6 @@ fn exporter(
         limits,
         http,
     }
-}
-
-fn component(section: &mut Section<'_>, name: &str, problems: &Problems) -> ComponentRef {
-    let Some(found) = section.text("component") else {
-        return ComponentRef::Name(name.to_owned());
-    };
-    let is_file = found.value.contains(['/', '\\']) || found.value.ends_with(".wasm");
-    if is_file {
-        return ComponentRef::File(PathBuf::from(found.value));
-    }
-    if !id::is_kebab_case(&found.value) {
-        let message = format!("`{}` is not the name of a component", found.value);
-        problems.add_with_fix(
-            found.at,
-            &section.path_of("component"),
-            message,
-            "write a name such as `acme`, or a path such as `./acme.wasm`",
-        );
-    }
-    ComponentRef::Name(found.value)
 }
 
 fn settings(section: &mut Section<'_>, problems: &Problems) -> RawSettings {

@@ -225,28 +225,25 @@ impl Delivery {
         unfinished
     }
 
-    /// Stops one exporter and forgets it: calls under way may finish within `grace`, the rest stays queued. False if
+    /// Stops one exporter and forgets it: calls under way may finish within `grace`, the rest stays queued. `None` if
     /// there is none.
-    pub async fn remove(&mut self, exporter_id: &str, grace: Duration) -> bool {
+    pub fn remove(&mut self, exporter_id: &str, grace: Duration) -> Option<Leaving> {
         self.shown.forget(exporter_id);
-        self.end(exporter_id, grace).await
+        self.end(exporter_id, grace)
     }
 
     /// The same for one that is to be [started](Self::start) anew: until then it is shown as replaced.
-    pub async fn make_way(&mut self, exporter_id: &str, grace: Duration) -> bool {
+    pub fn make_way(&mut self, exporter_id: &str, grace: Duration) -> Option<Leaving> {
         self.shown.show_replaced(exporter_id);
-        self.end(exporter_id, grace).await
+        self.end(exporter_id, grace)
     }
 
-    async fn end(&mut self, exporter_id: &str, grace: Duration) -> bool {
-        let Some(mut handle) = self.exporters.remove(exporter_id) else {
-            return false;
-        };
+    fn end(&mut self, exporter_id: &str, grace: Duration) -> Option<Leaving> {
+        self.reap();
+        let handle = self.exporters.remove(exporter_id)?;
         handle.tell(|control| control.stop_grace = Some(grace));
         handle.stop.cancel();
-        while handle.status.changed().await.is_ok() {}
-        self.reap();
-        true
+        Some(Leaving(handle.status))
     }
 
     /// Stops all exporters at once; each lets its calls under way finish within its grace, and everything without a fate
@@ -265,6 +262,16 @@ impl Delivery {
         while let Some(ended) = self.tasks.try_join_next() {
             look_at(&ended);
         }
+    }
+}
+
+/// An exporter that was told to stop.
+pub struct Leaving(watch::Receiver<Status>);
+
+impl Leaving {
+    /// Returns when it has stopped.
+    pub async fn ended(mut self) {
+        while self.0.changed().await.is_ok() {}
     }
 }
 

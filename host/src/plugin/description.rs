@@ -266,7 +266,37 @@ fn settings(schema: &Value) -> Result<Vec<Setting>, String> {
     let settings = properties
         .iter()
         .map(|(name, property)| setting(name, property, required.contains(name.as_str())));
-    settings.collect()
+    let settings: Vec<Setting> = settings.collect::<Result<_, _>>()?;
+    check_output(&settings)?;
+    Ok(settings)
+}
+
+/// Where output goes is the operator's to say; a component may only suggest the stream that the operator sees anyway.
+fn check_output(settings: &[Setting]) -> Result<(), String> {
+    let mut targets = settings.iter().filter(|setting| setting.output);
+    let Some(target) = targets.next() else {
+        return Ok(());
+    };
+    if let Some(other) = targets.next() {
+        let (one, other) = (
+            super::limits::short(&target.name),
+            super::limits::short(&other.name),
+        );
+        return Err(format!(
+            "properties `{one}` and `{other}` are both marked `x-output`; mark one"
+        ));
+    }
+    match &target.default {
+        None => Ok(()),
+        Some(Value::String(default)) if default == "stdout" => Ok(()),
+        Some(default) => {
+            let (name, default) = (&target.name, default.to_string());
+            let default = super::limits::short(&default);
+            Err(format!(
+                "property `{name}` is marked `x-output` and has the default {default}; the only default of an output target is \"stdout\", since others come from the operator"
+            ))
+        }
+    }
 }
 
 fn setting(name: &str, property: &Value, required: bool) -> Result<Setting, String> {
@@ -311,6 +341,8 @@ fn strings(value: &Value) -> Option<Vec<&str>> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn described() -> wit::Description {
@@ -445,5 +477,22 @@ mod tests {
             let description = check(stateful, all()).unwrap();
             assert_eq!(description.flush_interval, Some(kept));
         }
+    }
+
+    #[test]
+    fn a_component_chooses_no_output_target() {
+        let with = |properties: Value| settings(&json!({ "properties": properties })).map(drop);
+        let target = |default: Value| json!({"to": {"x-output": true, "default": default}});
+        assert!(with(target(json!("stdout"))).is_ok());
+        for default in [json!("file:/home/user/.bashrc"), json!("dir:x"), json!(1)] {
+            let error = with(target(default)).unwrap_err();
+            assert!(
+                error.contains("since others come from the operator"),
+                "{error}"
+            );
+        }
+        let twice = json!({"a": {"x-output": true}, "b": {"x-output": true}});
+        let error = with(twice).unwrap_err();
+        assert!(error.contains("both marked `x-output`"), "{error}");
     }
 }

@@ -29,7 +29,7 @@ pub fn json(component: &ComponentFacts) -> String {
         "imports": component.imports,
         "hosts": component.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "settings": component.settings_schema,
-        "file": component.file.display().to_string(),
+        "file": component.source.to_string(),
         "size_bytes": component.size_bytes,
         "digest": component.digest,
         "batch": { "max_items": behaviour.max_items, "max_bytes": behaviour.max_bytes },
@@ -87,7 +87,7 @@ fn facts(component: &ComponentFacts, look: Look) -> Vec<(&'static str, Vec<Strin
             "file",
             vec![format!(
                 "{} ({})",
-                component.file.display(),
+                component.source,
                 show_size(component.size_bytes)
             )],
         ),

@@ -28,7 +28,7 @@ pub fn json(component: &ComponentFacts, card: &Scorecard) -> String {
     });
     line(&json!({
         "component": {
-            "file": component.file.display().to_string(), "name": component.name, "version": component.version,
+            "file": component.source.to_string(), "name": component.name, "version": component.version,
             "contract": component.contract, "digest": component.digest,
         },
         "result": result(card),

@@ -49,6 +49,20 @@ impl AnyQueue {
         }
     }
 
+    /// The exporter is wanted, though it does not run: its place does not grow old.
+    ///
+    /// # Errors
+    /// [`QueueError::Store`]
+    pub async fn stay(&self, exporter_id: &str) -> Result<(), QueueError> {
+        match self {
+            Self::Memory(queue) => {
+                queue.stay(exporter_id);
+                Ok(())
+            }
+            Self::Durable(queue) => queue.stay(exporter_id).await,
+        }
+    }
+
     /// Why nothing more is accepted, if the store is broken.
     #[must_use]
     pub fn broken(&self) -> Option<String> {

@@ -103,6 +103,11 @@ impl MemoryQueue {
         }
     }
 
+    /// An exporter of this id is wanted, though none runs: its place does not grow old.
+    pub fn stay(&self, exporter_id: &str) {
+        self.shared.lock().absent.remove(exporter_id);
+    }
+
     /// The exporters' dead letters.
     #[must_use]
     pub fn dead_letters(&self) -> &MemoryDeadLetters {

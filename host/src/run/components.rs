@@ -3,31 +3,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::runtime::Handle;
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, timeout_at};
+use tokio::task::JoinSet;
 use tracing::info;
 
 use crate::commands::{Components, causes};
 use crate::config::Environment;
+use crate::config::claims::Declared;
 use crate::config::component::{Behaviour, ComponentFacts};
-use crate::config::select::LoadedComponents;
+use crate::config::select::{FileFacts, Files, Source, short};
 use crate::conformance::scorecard::Scorecard;
 use crate::conformance::{self, Options, TestError};
+use crate::embedded;
 use crate::plugin::compiler::CompileIn;
 use crate::plugin::file::ComponentFile;
-use crate::plugin::{
-    BIG_COMPONENT_BYTES, Component, Engine, EngineError, EngineSettings, LoadProgress,
-};
+use crate::plugin::statics;
+use crate::plugin::{Component, Engine, EngineError, EngineSettings, LoadProgress};
 use crate::print::compiling::{Compilations, Line};
 
-/// How long a start waits for big components: enough for those in the cache, nothing for the others.
-const BIG_PATIENCE: Duration = Duration::from_secs(1);
-
-/// The engine, and what it has loaded.
+/// The engine, and what it has loaded. Clones are one.
+#[derive(Clone)]
 pub struct Loader {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     engine: Engine,
     runtime: Handle,
     /// Where a person watches; else what compiles is logged.
@@ -51,134 +53,163 @@ impl Loader {
             cache_dir,
             ..EngineSettings::new(CompileIn::ChildProcess)
         })?;
-        Ok(Self {
+        let inner = Inner {
             engine,
             runtime,
             lines,
             loaded: Mutex::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
         })
     }
 
     /// A component that was loaded.
     #[must_use]
-    pub fn component(&self, facts: &ComponentFacts) -> Option<Arc<Component>> {
-        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.get(&facts.digest).cloned()
+    pub fn component(&self, digest: &str) -> Option<Arc<Component>> {
+        let loaded = self.inner.loaded.lock();
+        let loaded = loaded.unwrap_or_else(PoisonError::into_inner);
+        loaded.get(digest).cloned()
     }
 
     /// Lets go of all components but these.
     pub fn keep_only(&self, digests: &BTreeSet<String>) {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = self.inner.loaded.lock();
+        let mut loaded = loaded.unwrap_or_else(PoisonError::into_inner);
         loaded.retain(|digest, _| digests.contains(digest));
     }
 
-    /// Loads the files, side by side, as they are now.
-    pub async fn load_now(&self, files: BTreeSet<PathBuf>) -> LoadedComponents {
-        self.load_rest(self.begin(files)).await
-    }
-
-    /// As [`Components::load`], but does not wait for big components that must be compiled first: those are in the
-    /// second part, and not among the results.
-    pub fn load_quick(&self, files: BTreeSet<PathBuf>) -> (LoadedComponents, Option<Unfinished>) {
-        self.runtime.block_on(async {
-            let begin = Instant::now();
-            let mut unfinished = self.begin(files);
-            let mut loaded = LoadedComponents::new();
-            loop {
-                let next = unfinished.loads.join_next();
-                let ended = if unfinished.waiting.iter().all(|file| is_big(file)) {
-                    match timeout_at(begin + BIG_PATIENCE, next).await {
-                        Ok(ended) => ended,
-                        Err(_) => return (loaded, Some(unfinished)),
-                    }
-                } else {
-                    next.await
-                };
-                let Some(ended) = ended else { break };
-                if let Some((file, result)) = self.keep(ended) {
-                    unfinished.waiting.remove(&file);
-                    loaded.insert(file, result);
-                }
-            }
-            (loaded, None)
-        })
-    }
-
-    /// Waits for the rest.
-    pub async fn load_rest(&self, mut unfinished: Unfinished) -> LoadedComponents {
-        let mut loaded = LoadedComponents::new();
-        while let Some(ended) = unfinished.loads.join_next().await {
-            loaded.extend(self.keep(ended));
-        }
-        loaded
-    }
-
-    /// Starts to load, side by side.
-    fn begin(&self, files: BTreeSet<PathBuf>) -> Unfinished {
-        let mut loads = JoinSet::new();
-        for file in files.iter().cloned() {
-            let engine = self.engine.clone();
-            let line = self.lines.as_ref().map(|lines| lines.line(&file));
-            let load = async move {
-                let result = load(&engine, &file, line).await;
-                (file, result)
-            };
-            loads.spawn_on(load, &self.runtime);
-        }
-        Unfinished {
-            loads,
-            waiting: files,
-        }
-    }
-
-    /// A load that panicked has no result; its file counts as not loaded.
-    fn keep(
+    /// Loads a component: reads it, compiles it if need be, and asks it who it is. With `digest` only these bytes are
+    /// loaded: a file may have changed since it was looked at.
+    ///
+    /// # Errors
+    /// Why it cannot be loaded, for people.
+    pub async fn load_source(
         &self,
-        ended: Result<(PathBuf, Result<Arc<Component>, String>), JoinError>,
-    ) -> Option<(PathBuf, Result<ComponentFacts, String>)> {
-        let (file, result) = ended.ok()?;
-        let facts = result.map(|component| {
-            let facts = facts(&file, &component);
-            let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-            loaded.insert(facts.digest.clone(), component);
-            facts
-        });
-        Some((file, facts))
+        source: &Source,
+        digest: Option<&str>,
+    ) -> Result<ComponentFacts, String> {
+        if let Some(component) = digest.and_then(|digest| self.component(digest)) {
+            return Ok(facts(source, &component));
+        }
+        let from = source.clone();
+        let file = tokio::task::spawn_blocking(move || open(&from)).await;
+        let file = file.map_err(|error| causes(&error))??;
+        if let Some(digest) = digest.filter(|digest| *digest != file.digest()) {
+            let (now, then) = (short(file.digest()), short(digest));
+            return Err(format!(
+                "the file has changed from {then} to {now}; it is looked at again"
+            ));
+        }
+        let component = match self.component(file.digest()) {
+            Some(component) => component,
+            None => self.load_file(source, &file).await?,
+        };
+        Ok(facts(source, &component))
+    }
+
+    async fn load_file(
+        &self,
+        source: &Source,
+        file: &ComponentFile,
+    ) -> Result<Arc<Component>, String> {
+        let shown = source.to_string();
+        let line = self.inner.lines.as_ref();
+        let line = line.map(|lines| lines.line(Path::new(&shown)));
+        let say = progress(shown.clone(), line);
+        let label = label(source);
+        let loaded = self.inner.engine.load(file, &label, say).await;
+        let component = loaded.map_err(|error| causes(&error))?;
+        let all = self.inner.loaded.lock();
+        let mut all = all.unwrap_or_else(PoisonError::into_inner);
+        all.insert(component.digest().to_owned(), Arc::clone(&component));
+        Ok(component)
     }
 }
 
-/// Components that still compile.
-pub struct Unfinished {
-    loads: JoinSet<(PathBuf, Result<Arc<Component>, String>)>,
-    waiting: BTreeSet<PathBuf>,
-}
-
-impl Unfinished {
-    /// Their files.
-    #[must_use]
-    pub fn files(&self) -> &BTreeSet<PathBuf> {
-        &self.waiting
+/// What is read of a source, with its digest checked where it has one. Blocks.
+fn open(source: &Source) -> Result<ComponentFile, String> {
+    let read = |file: &Path| ComponentFile::read(file).map_err(|error| causes(&error));
+    match source {
+        Source::File(file) => read(file),
+        Source::BuiltIn(name) => {
+            let embedded = embedded::find(name).ok_or_else(|| format!("no {name} is built in"))?;
+            let bytes = embedded.bytes().map_err(|error| causes(&error))?;
+            ComponentFile::from_bytes(Bytes::from(bytes)).map_err(|error| causes(&error))
+        }
+        Source::Kept {
+            digest,
+            file,
+            bytes,
+        } => {
+            let is_right = |found: &ComponentFile| found.digest() == digest;
+            let kept = read(bytes).ok().filter(is_right);
+            let kept = kept.or_else(|| read(file).ok().filter(is_right));
+            kept.ok_or_else(|| {
+                let digest = short(digest);
+                format!("its approved bytes ({digest}) are no longer there: approve it again")
+            })
+        }
     }
 }
 
-fn is_big(file: &Path) -> bool {
-    std::fs::metadata(file).is_ok_and(|metadata| metadata.len() > BIG_COMPONENT_BYTES)
+/// The word by which the log knows a component that has not said its name.
+fn label(source: &Source) -> String {
+    match source {
+        Source::File(file) | Source::Kept { file, .. } => {
+            let stem = file.file_stem().unwrap_or(file.as_os_str());
+            stem.to_string_lossy().into_owned()
+        }
+        Source::BuiltIn(name) => name.clone(),
+    }
 }
 
 impl Components for Loader {
+    fn examine(&self, files: &BTreeSet<PathBuf>) -> Files {
+        files
+            .iter()
+            .filter(|file| std::fs::symlink_metadata(file).is_ok())
+            .map(|file| (file.clone(), examine(file)))
+            .collect()
+    }
+
     /// Blocks until all are loaded; side by side.
-    fn load(&self, files: &[PathBuf]) -> Vec<Result<ComponentFacts, String>> {
-        let all = self.begin(files.iter().cloned().collect());
-        let loaded = self.runtime.block_on(self.load_rest(all));
+    fn load(&self, sources: &[Source]) -> Vec<Result<ComponentFacts, String>> {
+        let mut loads = JoinSet::new();
+        for (index, source) in sources.iter().cloned().enumerate() {
+            let loader = self.clone();
+            let load = async move { (index, loader.load_source(&source, None).await) };
+            loads.spawn_on(load, &self.inner.runtime);
+        }
+        let mut loaded: BTreeMap<usize, Result<ComponentFacts, String>> = BTreeMap::new();
+        self.inner.runtime.block_on(async {
+            while let Some(ended) = loads.join_next().await {
+                loaded.extend(ended.ok());
+            }
+        });
         let cut_short = || Err("loading was cut short".to_owned());
-        let result = |file| loaded.get(file).cloned().unwrap_or_else(cut_short);
-        files.iter().map(result).collect()
+        let result = |index| loaded.remove(&index).unwrap_or_else(cut_short);
+        (0..sources.len()).map(result).collect()
+    }
+
+    fn bytes(&self, source: &Source) -> Result<Bytes, String> {
+        open(source).map(|file| file.bytes().clone())
+    }
+
+    fn built_in(&self) -> Vec<Declared> {
+        let all = embedded::all().iter();
+        all.map(|embedded| Declared {
+            name: embedded.name().to_owned(),
+            digest: embedded.digest().to_owned(),
+            variables: embedded.variables().to_vec(),
+        })
+        .collect()
     }
 
     /// On a runtime of its own whose clock stands still while nothing waits, so that time-outs take no time.
     fn test(&self, facts: &ComponentFacts, options: Options) -> Result<Scorecard, TestError> {
         let failed = |error: &dyn std::fmt::Display| TestError::Surroundings(error.to_string());
-        let component = self.component(facts);
+        let component = self.component(&facts.digest);
         let component = component.ok_or_else(|| failed(&"the component is not loaded"))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -189,9 +220,22 @@ impl Components for Loader {
     }
 }
 
-async fn load(engine: &Engine, file: &Path, line: Option<Line>) -> Result<Arc<Component>, String> {
-    let shown = file.display().to_string();
-    let say = move |progress| {
+/// What a file is by its bytes alone.
+fn examine(file: &Path) -> Result<FileFacts, String> {
+    let read = ComponentFile::read(file).map_err(|error| causes(&error))?;
+    let found = statics::examine(&read).map_err(|error| causes(&error))?;
+    Ok(FileFacts {
+        real: file.canonicalize().unwrap_or_else(|_| file.to_owned()),
+        digest: found.digest,
+        size_bytes: found.size_bytes,
+        contract: format!("mastra:observability@{}", found.contract),
+        signals: found.signals.iter().collect(),
+        imports: found.imports,
+    })
+}
+
+fn progress(shown: String, line: Option<Line>) -> impl Fn(LoadProgress) + Send {
+    move |progress| {
         let LoadProgress::Compiling {
             size_bytes,
             elapsed,
@@ -206,14 +250,7 @@ async fn load(engine: &Engine, file: &Path, line: Option<Line>) -> Result<Arc<Co
             ),
             None => {}
         }
-    };
-    let path = file.to_owned();
-    let read = tokio::task::spawn_blocking(move || ComponentFile::read(&path)).await;
-    let read = read.map_err(|error| causes(&error))?;
-    let read = read.map_err(|error| causes(&error))?;
-    let label = file.file_stem().unwrap_or(file.as_os_str());
-    let loaded = engine.load(&read, &label.to_string_lossy(), say).await;
-    loaded.map_err(|error| causes(&error))
+    }
 }
 
 /// Where machine code is kept: in the data directory if one is named, else in the user's cache directory.
@@ -233,7 +270,11 @@ pub fn cache_directory(data_dir: Option<&Path>, environment: &Environment) -> Op
     Some(directory.join("components"))
 }
 
-fn facts(file: &Path, component: &Component) -> ComponentFacts {
+fn facts(source: &Source, component: &Component) -> ComponentFacts {
+    let real_file = match source {
+        Source::File(file) => file.canonicalize().ok(),
+        Source::BuiltIn(_) | Source::Kept { .. } => None,
+    };
     let description = component.description();
     let phases = description.phases;
     let named = [
@@ -242,7 +283,8 @@ fn facts(file: &Path, component: &Component) -> ComponentFacts {
         ("ended", phases.ended),
     ];
     ComponentFacts {
-        file: file.to_owned(),
+        source: source.clone(),
+        real_file,
         name: description.name.clone(),
         version: description.version.to_string(),
         contract: format!("mastra:observability@{}", component.contract()),

@@ -1,6 +1,7 @@
 //! Starts one exporter: its secrets are hidden, its grants become a client, its component gets a pool, its cursor a
 //! delivery task.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -18,7 +19,10 @@ use crate::deliver::backoff::Backoff;
 use crate::deliver::batch::BatchLimits;
 use crate::deliver::classify::{OnUnknown, Policy};
 use crate::deliver::settings::{ExporterSettings, HoldingSettings};
+use crate::event::Signal;
 use crate::event::instrument::{Instruments, Override};
+use crate::event::signal_set::SignalSet;
+use crate::event::span_phases::SpanPhases;
 use crate::hardening;
 use crate::http::grant::{self, GrantError, HostRequest};
 use crate::http::hop::HopId;
@@ -101,20 +105,6 @@ pub(super) struct Ready {
     shaper: Shaper,
 }
 
-/// Starts the exporter and its delivery, a new one at `begin` of the log, or where its config says; returns the pool of
-/// its instances.
-pub(super) async fn start(
-    id: &ExporterId,
-    planned: &Planned,
-    component: &Arc<Component>,
-    begin: Option<StartAt>,
-    shared: &Shared,
-    delivery: &mut Delivery,
-) -> Result<Pool, StartError> {
-    let ready = prepare(id, planned, component, shared).await?;
-    Ok(ready.deliver(begin, shared, delivery).await?)
-}
-
 /// Does all that can fail for a reason that is the operator's to mend.
 pub(super) async fn prepare(
     id: &ExporterId,
@@ -155,18 +145,7 @@ pub(super) async fn prepare(
         ..CallLimits::default()
     };
     let pool = Pool::start(component, pool_settings).await?;
-    let options = CursorOptions {
-        route: route(component, &planned.config.signals),
-        start: match planned.config.delivery.queue.start_at {
-            config::StartAt::Head => StartAt::Head,
-            config::StartAt::Oldest => StartAt::Oldest,
-        },
-        on_full: match planned.config.delivery.queue.on_full {
-            config::OnFull::Refuse => OnFull::Refuse,
-            config::OnFull::DropOldest => OnFull::DropOldest,
-        },
-        max_lag_bytes: planned.config.delivery.queue.max_lag_bytes,
-    };
+    let options = options(planned, component, None);
     Ok(Ready {
         id: id.to_string(),
         pool,
@@ -174,6 +153,51 @@ pub(super) async fn prepare(
         settings: delivery_settings(&planned.config, description, instances),
         shaper: Shaper::new(&planned.config.shape),
     })
+}
+
+/// How the exporter's cursor is opened; a new one at `begin`, or where its config says.
+pub(super) fn options(
+    planned: &Planned,
+    component: &Component,
+    begin: Option<StartAt>,
+) -> CursorOptions {
+    options_of_route(
+        route(component, &planned.config.signals),
+        &planned.config,
+        begin,
+    )
+}
+
+/// The same for an exporter of which only the signals are known: every phase of its spans is kept.
+pub(super) fn options_of_signals(
+    signals: &BTreeSet<Signal>,
+    config: &ExporterConfig,
+    begin: Option<StartAt>,
+) -> CursorOptions {
+    let exported = signals.iter().copied().collect();
+    let route = Route::new(exported, configured(&config.signals), SpanPhases::ALL);
+    options_of_route(route, config, begin)
+}
+
+fn options_of_route(
+    route: Route,
+    config: &ExporterConfig,
+    begin: Option<StartAt>,
+) -> CursorOptions {
+    let queue = &config.delivery.queue;
+    let configured = match queue.start_at {
+        config::StartAt::Head => StartAt::Head,
+        config::StartAt::Oldest => StartAt::Oldest,
+    };
+    CursorOptions {
+        route,
+        start: begin.unwrap_or(configured),
+        on_full: match queue.on_full {
+            config::OnFull::Refuse => OnFull::Refuse,
+            config::OnFull::DropOldest => OnFull::DropOldest,
+        },
+        max_lag_bytes: queue.max_lag_bytes,
+    }
 }
 
 impl Ready {
@@ -299,11 +323,14 @@ async fn refuse_own_listener(client: &Client, planned: &Planned) -> Result<(), S
 
 fn route(component: &Component, choice: &SignalChoice) -> Route {
     let phases = component.description().phases;
-    let configured = match choice {
+    Route::new(component.signals(), configured(choice), phases)
+}
+
+fn configured(choice: &SignalChoice) -> Option<SignalSet> {
+    match choice {
         SignalChoice::AllSupported => None,
         SignalChoice::Only(signals) => Some(signals.iter().copied().collect()),
-    };
-    Route::new(component.signals(), configured, phases)
+    }
 }
 
 fn delivery_settings(

@@ -1,9 +1,10 @@
 //! The running host, put together: which rooms there are, and who stops in which order.
 //!
-//! Start: components, cursors and delivery first, then the listener, so that no event comes before somebody is owed it.
-//! Stop: the listener, then the queue, then delivery (calls under way get their grace), then the components. Called by
-//! the command `run`.
+//! Start: the queue and the places of the exporters in it first, then the listener, so that no event comes before an
+//! exporter is owed it; components are [prepared](change) beside that, each on its own. Stop: the listener, then the
+//! queue, then delivery (calls under way get their grace), then the components. Called by the command `run`.
 
+pub mod change;
 pub mod components;
 mod exporter;
 mod exporter_pages;
@@ -11,7 +12,7 @@ mod intake;
 mod pages;
 pub mod queue;
 mod refused;
-pub mod reload;
+mod reloads;
 mod report;
 pub(crate) mod secrets;
 mod store;
@@ -49,9 +50,10 @@ pub use exporter::StartError;
 pub use intake::QueueIntake;
 pub use refused::Refused;
 
+use change::Slots;
 use intake::Appends;
 use pages::Pages;
-use reload::{Reloads, Running};
+use reloads::Reloads;
 
 /// How long a host that is told to stop goes on delivering what it has. The whole stop is to end within 5 s.
 pub const DRAIN_TIME: Duration = Duration::from_secs(4);
@@ -62,25 +64,26 @@ const REQUEST_GRACE: Duration = Duration::from_millis(500);
 /// How long components may take to end.
 const POOL_GRACE: Duration = Duration::from_millis(500);
 
-/// The cursor that keeps events while components compile; no exporter can have this id.
-const LATER: &str = "(compiling)";
+/// The cursor that keeps events while components are prepared that have not said their names; no exporter can have this id.
+const LATER: &str = "(preparing)";
 
 /// What is to run: ids, plans, and the components that the plans name.
 pub type Exporters = Vec<(ExporterId, Planned, Arc<Component>)>;
 
-/// A host whose exporters run.
+/// A running host. Clones are one.
+#[derive(Clone)]
 pub struct Host {
     queue: AnyQueue,
     delivery: Arc<Mutex<Delivery>>,
     pools: Arc<Pools>,
-    exporters: exporter::Shared,
+    exporters: Arc<exporter::Shared>,
     refused: Arc<Refused>,
     counts: TransportCounts,
     appends: Arc<Appends>,
     statuses: Statuses,
     reloads: Arc<Reloads>,
-    /// What each exporter runs with.
-    running: std::sync::Mutex<BTreeMap<String, Running>>,
+    /// How far each exporter is.
+    slots: Arc<Slots>,
     started: Instant,
 }
 
@@ -145,16 +148,10 @@ impl Addresses {
 type Pools = RwLock<BTreeMap<String, Pool>>;
 
 impl Host {
-    /// Starts the planned exporters. `own_listeners` are where the receivers will listen, so that no exporter sends there.
-    ///
-    /// # Errors
-    /// Every exporter that cannot start, by id.
-    pub async fn start(
-        config: &Config,
-        queue: AnyQueue,
-        exporters: Exporters,
-        own_listeners: Vec<SocketAddr>,
-    ) -> Result<Self, Vec<(ExporterId, StartError)>> {
+    /// A host without exporters; [`Host::change`] gives it some. `own_listeners` are where the receivers listen, so that no
+    /// exporter sends there.
+    #[must_use]
+    pub fn new(config: &Config, queue: AnyQueue, own_listeners: Vec<SocketAddr>) -> Self {
         let shared = exporter::Shared {
             queue: queue.clone(),
             hop: HopId::random(),
@@ -162,39 +159,24 @@ impl Host {
             instruments: Arc::new(exporter::instruments(config)),
             store: store::LocalStore::new(&config.storage),
         };
-        let mut delivery = Delivery::new(fastrand::Rng::new());
-        let (mut pools, mut failures) = (BTreeMap::new(), Vec::new());
-        let mut running = BTreeMap::new();
-        for (id, planned, component) in exporters {
-            let started = exporter::start(&id, &planned, &component, None, &shared, &mut delivery);
-            match started.await {
-                Ok(pool) => {
-                    running.insert(id.to_string(), Running::of(&planned));
-                    pools.insert(id.to_string(), pool);
-                }
-                Err(error) => failures.push((id, error)),
-            }
-        }
-        if !failures.is_empty() {
-            return Err(failures);
-        }
+        let delivery = Delivery::new(fastrand::Rng::new());
         let refused = Arc::new(Refused::new(&queue, queue::refused_in_memory(config)));
-        Ok(Self {
+        Self {
             queue,
             statuses: delivery.watch(),
             delivery: Arc::new(Mutex::new(delivery)),
-            pools: Arc::new(RwLock::new(pools)),
-            exporters: shared,
+            pools: Arc::default(),
+            exporters: Arc::new(shared),
             refused,
             counts: TransportCounts::default(),
             appends: Arc::default(),
             reloads: Arc::default(),
-            running: std::sync::Mutex::new(running),
+            slots: Arc::default(),
             started: Instant::now(),
-        })
+        }
     }
 
-    /// From here on every event is kept for exporters that cannot start yet, until [`Host::start_later`].
+    /// From here on every event is kept for exporters whose names are not known yet, until [`Host::keep_no_longer`].
     ///
     /// # Errors
     /// The queue's store failed.
@@ -208,34 +190,11 @@ impl Host {
         self.queue.open(LATER, options).await.map(drop)
     }
 
-    /// Starts exporters whose components were not compiled when the host started; they begin with the oldest event that
-    /// is kept. Returns those that cannot start.
-    pub async fn start_later(&self, exporters: Exporters) -> Vec<(ExporterId, StartError)> {
-        let mut failures = Vec::new();
-        for (id, planned, component) in exporters {
-            let mut delivery = self.delivery.lock().await;
-            let begin = Some(StartAt::Oldest);
-            let started = exporter::start(
-                &id,
-                &planned,
-                &component,
-                begin,
-                &self.exporters,
-                &mut delivery,
-            );
-            match started.await {
-                Ok(pool) => {
-                    self.running().insert(id.to_string(), Running::of(&planned));
-                    let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
-                    pools.insert(id.to_string(), pool);
-                }
-                Err(error) => failures.push((id, error)),
-            }
-        }
+    /// All exporters have their places in the queue.
+    pub async fn keep_no_longer(&self) {
         if let Err(error) = self.queue.forget(LATER).await {
             warn!(%error, "Events stay in the queue for exporters that have started.");
         }
-        failures
     }
 
     /// Serves the receivers until `stop` and until open requests are done.
@@ -292,6 +251,7 @@ impl Host {
             self.counts.clone(),
             Arc::clone(&self.appends),
             Arc::clone(&self.reloads),
+            Arc::clone(&self.slots),
         );
         let settings = receive::Settings {
             limits: limits.clone(),
@@ -338,6 +298,12 @@ impl Host {
     #[must_use]
     pub fn progress(&self) -> (u64, u64) {
         report::progress(&self.queue.report())
+    }
+
+    /// How reloads went.
+    #[must_use]
+    pub fn reloads(&self) -> &Reloads {
+        &self.reloads
     }
 
     /// Stops: no new events, no new calls; calls under way get their grace. What has no fate by then is in the report as

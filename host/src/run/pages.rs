@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::change::Slots;
 use super::intake::Appends;
-use super::reload::Reloads;
+use super::reloads::Reloads;
 use super::{Pools, TransportCounts, report};
 use crate::deliver::Statuses;
 use crate::deliver::status::{State, Status};
@@ -34,6 +35,7 @@ pub(super) struct Pages {
     counts: TransportCounts,
     appends: Arc<Appends>,
     reloads: Arc<Reloads>,
+    slots: Arc<Slots>,
     start_time_seconds: f64,
 }
 
@@ -45,6 +47,7 @@ impl Pages {
         counts: TransportCounts,
         appends: Arc<Appends>,
         reloads: Arc<Reloads>,
+        slots: Arc<Slots>,
     ) -> Self {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -56,6 +59,7 @@ impl Pages {
             counts,
             appends,
             reloads,
+            slots,
             start_time_seconds: now.as_secs_f64(),
         }
     }
@@ -90,12 +94,14 @@ impl PageSource for Pages {
             .iter()
             .filter_map(|(id, status)| Some((id, not_ready(status, pools.get(id), now)?)))
             .collect();
-        let states: BTreeMap<&String, &str> = statuses
-            .iter()
-            .map(|(id, status)| (id, status.state.name()))
-            .collect();
+        let mut states = self.slots.not_running();
+        states.extend(
+            statuses
+                .iter()
+                .map(|(id, status)| (id.clone(), status.state.name().to_owned())),
+        );
         let queue = self.queue_trouble(now);
-        let is_ready = reasons.is_empty() && !statuses.is_empty() && queue.is_none();
+        let is_ready = reasons.is_empty() && queue.is_none();
         // Names and reasons are for those who may know them; the gate has asked.
         let body = if verbose {
             json!({

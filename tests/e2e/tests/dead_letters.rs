@@ -92,7 +92,7 @@ async fn letters_and_places_are_seen_and_changed_while_the_host_runs() -> anyhow
     let backend = Backend::start(Langfuse::default()).await?;
     backend.on(Which::all().first(1), Behaviour::ResetBeforeAnswer);
     let host = host(data.path(), &backend)?.start().await?;
-    let socket = std::fs::metadata(data.path().join("control.sock"))?;
+    let socket = std::fs::metadata(data.path().join("control/host.sock"))?;
     assert_eq!(socket.permissions().mode() & 0o777, 0o600);
     host.send_events(ndjson(&bench_spans(3, 1_300))).await?;
     let mut given_up = Vec::new();
@@ -134,6 +134,6 @@ async fn letters_and_places_are_seen_and_changed_while_the_host_runs() -> anyhow
     finished.expect_code(0)?;
     let account = accounts(&finished)?.of("langfuse", "traces")?;
     assert_eq!((account.delivered, account.dropped), (2, 1), "{account:?}");
-    assert!(!data.path().join("control.sock").exists());
+    assert!(!data.path().join("control/host.sock").exists());
     Ok(())
 }

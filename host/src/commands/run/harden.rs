@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use tracing::{debug, warn};
 
-use super::override_with;
+use super::asked::override_with;
+use crate::approvals::StateDirectory;
 use crate::cli::RunArgs;
 use crate::commands::read_config;
 use crate::config::{Config, Environment};
@@ -61,9 +62,11 @@ fn known_config(args: &RunArgs, environment: &Environment) -> Known {
     }
 }
 
-/// The host's own: data with the queue and the store, and compiled components.
+/// The host's own: data with the queue and the store, approvals, and compiled components.
 fn folders(args: &RunArgs, config: &Config, environment: &Environment) -> Vec<PathBuf> {
     let cache = cache_directory(args.data_dir.as_deref(), environment);
     let data = config.storage.directory.clone();
-    std::iter::once(data).chain(cache).collect()
+    let state = StateDirectory::choose(args.state_dir.as_deref(), environment, &data);
+    let state = state.path().to_owned();
+    [data, state].into_iter().chain(cache).collect()
 }

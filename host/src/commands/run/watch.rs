@@ -11,7 +11,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::commands::list_components;
-use crate::config::lock;
 
 /// Between looks. A change counts when two looks agree: a file that is still being written is left alone.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -22,7 +21,7 @@ type Stamp = Option<(u64, u64, i64, i64)>;
 /// What is looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Watched {
-    /// Every component in it, and its approval lock.
+    /// Every component in it.
     pub(super) directory: PathBuf,
     /// Files wherever they are.
     pub(super) files: BTreeSet<PathBuf>,
@@ -51,6 +50,12 @@ impl Watch {
         })
     }
 
+    /// What the files are like now is this host's own doing.
+    pub(super) fn acknowledge(&mut self, watched: &Watched) {
+        self.known = watched.look();
+        self.last.clone_from(&self.known);
+    }
+
     /// Returns when something has changed and is at rest, or at SIGHUP. Cancel safe.
     pub(super) async fn changed(&mut self, watched: &Watched) {
         loop {
@@ -73,8 +78,7 @@ impl Watched {
     fn look(&self) -> BTreeMap<PathBuf, Stamp> {
         // A directory that cannot be read has no components; reading it again says why.
         let listed = list_components(&self.directory).unwrap_or_default();
-        let lock = self.directory.join(lock::FILE_NAME);
-        let all = listed.into_iter().chain([lock]).chain(self.files.clone());
+        let all = listed.into_iter().chain(self.files.clone());
         all.map(|file| (file.clone(), stamp(&file))).collect()
     }
 }

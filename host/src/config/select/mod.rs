@@ -1,11 +1,19 @@
-//! Which components run, and as which exporters. Pure: the caller lists the directory and loads the files.
+//! Which components run, and as which exporters. Pure: the caller lists the directory and reads the files.
 //!
-//! - With `--plugin` only those components run, each with the config's entries for it or else with an entry of its own
-//!   that the environment fills. A component that lacks a required setting is a problem.
-//! - Else the config's `exporters:` run, and so do the directory's other components that are approved and have their
-//!   required settings (unless `plugins.discovery: off`). The rest of the directory is idle, with the reason.
-//! - The environment fills the settings of an exporter only when its id is the component's name.
+//! It goes in two steps, because a program that nobody approved must not run, not even to say its name.
+//!
+//! 1. [`Request::choose`] looks at what the files are by their bytes alone, and says which of them may be loaded, on whose
+//!    word ([`Consent`]), and which exporters they are to be.
+//! 2. [`Wanted::plan`] takes what a loaded component says of itself, and settles its exporters' settings and signals.
+//!
+//! - With `--plugin` only those components run, each with the config's entries for it or else with one of its own.
+//! - Else the config's `exporters:` run, and the directory's other components that are approved or built in.
+//! - A plain name means an approved or built-in component, never a file that merely lies there.
+//! - A file that has changed since it was approved waits; what was approved runs on from the bytes that were kept.
 
+mod choose;
+mod plan;
+pub mod reference;
 #[cfg(test)]
 mod tests;
 
@@ -14,42 +22,152 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use super::component::ComponentFacts;
-use super::lock::{Lock, Verdict};
-use super::nearest::nearest;
-use super::settings::{Resolved, SettingProblem, resolve};
-use super::{
-    ComponentRef, Config, Discovery, Environment, ExporterConfig, ExporterId, Position, Problem,
-    SignalChoice,
-};
+use super::settings::Resolved;
+use super::{Config, ExporterConfig, ExporterId, Position, Problem};
+use crate::approvals::{Approval, Approvals};
 use crate::event::Signal;
+
+pub use plan::{Outcome, Surroundings};
+
+/// What a component's file is by its bytes alone; nothing of it has run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// The path without links, for approvals.
+    pub real: PathBuf,
+    /// `sha256:` and hex.
+    pub digest: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// The contract that it was built for: `mastra:observability@0.1.0`.
+    pub contract: String,
+    /// The signals whose interface it exports.
+    pub signals: BTreeSet<Signal>,
+    /// Full names of its imports.
+    pub imports: Vec<String>,
+}
+
+/// The files that were looked at: those that are there.
+pub type Files = BTreeMap<PathBuf, Result<FileFacts, String>>;
+
+/// Where the bytes of a component come from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A file as it is now.
+    File(PathBuf),
+    /// The component of this name that is built into the host.
+    BuiltIn(String),
+    /// The bytes that were kept when they were approved.
+    Kept {
+        /// `sha256:` and hex.
+        digest: String,
+        /// The file that held them then.
+        file: PathBuf,
+        /// Where they are kept.
+        bytes: PathBuf,
+    },
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => write!(f, "{}", file.display()),
+            Self::BuiltIn(name) => write!(f, "{name} (built in)"),
+            Self::Kept { digest, file, .. } => {
+                write!(f, "{} as approved ({})", file.display(), short(digest))
+            }
+        }
+    }
+}
+
+impl Source {
+    /// The bytes of this digest as they were kept when `file` was approved.
+    #[must_use]
+    pub fn kept(approvals: &Approvals, digest: &str, file: &Path) -> Self {
+        Self::Kept {
+            digest: digest.to_owned(),
+            file: file.to_owned(),
+            bytes: approvals.bytes_path(digest),
+        }
+    }
+}
+
+/// A digest as people can compare it.
+#[must_use]
+pub fn short(digest: &str) -> &str {
+    let end = "sha256:".len() + 12;
+    digest.get(..end).unwrap_or(digest)
+}
+
+/// On whose word a component runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// `--plugin` names the file: for this run.
+    CommandLine,
+    /// The config's `exporters:` names the file; recorded when it first runs.
+    Config,
+    /// `plugin approve` recorded it.
+    Approved(Box<Approval>),
+    /// The host brings it along.
+    BuiltIn,
+    /// `plugins.discovery: all`
+    Discovery,
+    /// `plugins.upgrades: within_grants`: the file has changed since this approval.
+    Upgrade(Box<Approval>),
+}
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// The checked config.
     pub config: &'a Config,
-    /// `--plugin`: files, or names of the plugins directory.
+    /// `--plugin`: files or names.
     pub plugins: &'a [PathBuf],
     /// `--plugins-dir`, or the config's.
     pub directory: &'a Path,
     /// `.wasm` files of the directory.
     pub listing: &'a [PathBuf],
-    /// Files that still compile: they are planned again when they are done, and are idle until then.
-    pub compiling: &'a BTreeSet<PathBuf>,
+    /// What was approved.
+    pub approvals: &'a Approvals,
+    /// Digests of the components that are built in, by name.
+    pub built_in: &'a BTreeMap<String, String>,
 }
 
-/// Components by file, or why one did not load.
-pub type LoadedComponents = BTreeMap<PathBuf, Result<ComponentFacts, String>>;
+/// A component that may be loaded.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Where its bytes are.
+    pub source: Source,
+    /// The digest that they must have. `None`: as the file is when it is read.
+    pub digest: Option<String>,
+    /// Why it may.
+    pub consent: Consent,
+    /// Whether `--plugin` names it, so that what is wrong with it is bad usage.
+    pub is_named: bool,
+    /// The file that stands for it in lists.
+    pub file: Option<PathBuf>,
+    /// Exporters that the config names for it. None: one of the component's own name.
+    pub entries: Vec<(ExporterId, ExporterConfig)>,
+    /// The exporter that it is to be when the config names none, where that is known before it is loaded.
+    pub id: Option<ExporterId>,
+    /// What runs if this may not: the bytes that were approved.
+    pub fallback: Option<Box<Wanted>>,
+}
 
-/// What runs and what does not.
+/// What is to be loaded, and what is not.
 #[derive(Clone, Debug, Default)]
-pub struct Plan {
-    /// Exporters to start, by id.
-    pub exporters: BTreeMap<ExporterId, Planned>,
-    /// Components of the directory that no exporter uses.
+pub struct Choice {
+    /// To be loaded, each exporter once.
+    pub wanted: Vec<Wanted>,
+    /// Files that are not loaded, and why.
     pub idle: Vec<Idle>,
-    /// What keeps a named component from running: bad usage or config.
+    /// What is wrong with the config or the command line.
     pub problems: Vec<Problem>,
+    /// Exporters of the config that nothing runs for, and why. Their places in the queue are kept.
+    pub waiting: BTreeMap<ExporterId, String>,
+    /// Files that `--plugin` found in the plugins directory alone, and that nobody approved.
+    pub unapproved: Vec<PathBuf>,
+    /// What the operator should know of how a name was understood.
+    pub notes: Vec<String>,
 }
 
 /// An exporter to start.
@@ -63,27 +181,20 @@ pub struct Planned {
     pub settings: Resolved,
     /// Signals that it gets.
     pub signals: BTreeSet<Signal>,
-    /// Why it runs.
-    pub reason: Reason,
+    /// Who let it run.
+    pub consent: Consent,
+    /// Whether `--plugin` names it.
+    pub is_named: bool,
+    /// Environment variables that it may read.
+    pub variables: BTreeSet<String>,
 }
 
-/// Why an exporter runs: who granted what the component asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// `--plugin` names it.
-    CommandLine,
-    /// The config's `exporters:` names it.
-    Config,
-    /// It lies in the directory and the lock has it.
-    Lock,
-}
-
-/// A component of the directory that does not run.
+/// A file that does not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idle {
-    /// The file.
+    /// The file, or what stands for it.
     pub file: PathBuf,
-    /// Facts, where it loaded.
+    /// The component's name, where that is known.
     pub name: Option<String>,
     /// Why.
     pub state: IdleState,
@@ -96,14 +207,20 @@ pub enum IdleState {
     MissingSettings(Vec<String>),
     /// Its settings from the environment do not fit.
     BadSettings(Vec<String>),
-    /// Dropped into the directory, or asks for more than was approved: these.
-    NeedsApproval(Vec<String>),
-    /// Loaded later.
-    Compiling,
-    /// Does not load.
+    /// Nobody approved it.
+    NeedsApproval,
+    /// It has changed since it was approved; the approved bytes run on.
+    Changed,
+    /// It asks for more than was approved: these.
+    AsksForMore(Vec<String>),
+    /// It is being prepared.
+    Preparing,
+    /// It does not load, or does not start.
     Broken(String),
-    /// `plugins.discovery` is off, or `--plugin` names others.
+    /// `plugins.discovery` is off.
     NotNamed,
+    /// `--plugin` names others.
+    NotInUse,
 }
 
 impl fmt::Display for IdleState {
@@ -111,24 +228,17 @@ impl fmt::Display for IdleState {
         match self {
             Self::MissingSettings(names) => write!(f, "inactive (missing {})", names.join(", ")),
             Self::BadSettings(problems) => write!(f, "inactive ({})", problems.join("; ")),
-            Self::NeedsApproval(more) if more.is_empty() => f.write_str("needs approval"),
-            Self::NeedsApproval(more) => {
+            Self::NeedsApproval => f.write_str("needs approval"),
+            Self::Changed => {
+                f.write_str("needs approval (the file has changed; the approved bytes run on)")
+            }
+            Self::AsksForMore(more) => {
                 write!(f, "needs approval (now also asks for {})", more.join(", "))
             }
-            Self::Compiling => f.write_str("compiling"),
-            Self::Broken(reason) => write!(f, "does not load ({reason})"),
+            Self::Preparing => f.write_str("preparing"),
+            Self::Broken(reason) => write!(f, "inactive ({reason})"),
             Self::NotNamed => f.write_str("inactive (not named)"),
-        }
-    }
-}
-
-impl ComponentRef {
-    /// The file that the reference stands for.
-    #[must_use]
-    pub fn file(&self, directory: &Path) -> PathBuf {
-        match self {
-            Self::Name(name) => directory.join(format!("{name}.wasm")),
-            Self::File(file) => tidy(file),
+            Self::NotInUse => f.write_str("inactive (--plugin names others)"),
         }
     }
 }
@@ -141,332 +251,12 @@ pub fn tidy(path: &Path) -> PathBuf {
         .collect()
 }
 
-impl Request<'_> {
-    /// Files to load, each once: what is named, and the directory where it matters.
-    #[must_use]
-    pub fn files(&self) -> BTreeSet<PathBuf> {
-        let mut files: BTreeSet<PathBuf> = self
-            .plugins
-            .iter()
-            .map(|plugin| self.plugin_file(plugin))
-            .collect();
-        if self.plugins.is_empty() {
-            files.extend(
-                self.config
-                    .exporters
-                    .values()
-                    .map(|exporter| self.component_file(exporter)),
-            );
-            files.extend(self.listing.iter().map(|file| tidy(file)));
-        }
-        files
-    }
-
-    /// Works out what runs.
-    #[must_use]
-    pub fn plan(&self, loaded: &LoadedComponents, lock: &Lock, environment: &Environment) -> Plan {
-        let mut plan = Plan::default();
-        plan.idle.extend(self.compiling.iter().map(|file| Idle {
-            file: file.clone(),
-            name: None,
-            state: IdleState::Compiling,
-        }));
-        if self.plugins.is_empty() {
-            for (id, exporter) in &self.config.exporters {
-                self.plan_configured(&mut plan, id, exporter, loaded, environment);
-            }
-            for file in self.listing {
-                self.plan_listed(&mut plan, &tidy(file), loaded, lock, environment);
-            }
-        } else {
-            for plugin in self.plugins {
-                self.plan_named(&mut plan, &self.plugin_file(plugin), loaded, environment);
-            }
-        }
-        plan
-    }
-
-    /// `--plugin langfuse` is the directory's; anything with a slash or `.wasm` is a path.
-    fn plugin_file(&self, plugin: &Path) -> PathBuf {
-        let is_name = plugin.components().count() == 1 && plugin.extension().is_none();
-        if is_name {
-            tidy(self.directory).join(plugin).with_extension("wasm")
-        } else {
-            tidy(plugin)
-        }
-    }
-
-    fn component_file(&self, exporter: &ExporterConfig) -> PathBuf {
-        exporter.component.file(&tidy(self.directory))
-    }
-
-    fn plan_configured(
-        &self,
-        plan: &mut Plan,
-        id: &ExporterId,
-        exporter: &ExporterConfig,
-        loaded: &LoadedComponents,
-        environment: &Environment,
-    ) {
-        let file = self.component_file(exporter);
-        if self.compiling.contains(&file) {
-            return;
-        }
-        let path = format!("exporters.{id}");
-        match loaded.get(&file) {
-            Some(Ok(component)) => {
-                if let Some(planned) =
-                    check(plan, id, exporter, component, Reason::Config, environment)
-                {
-                    plan.exporters.insert(id.clone(), planned);
-                }
-            }
-            Some(Err(reason)) => {
-                let problem = Problem {
-                    at: exporter.at,
-                    path,
-                    message: format!("{}: {reason}", file.display()),
-                    fix: self.other_component(exporter),
-                };
-                plan.problems.push(problem);
-            }
-            None => {
-                let problem = Problem {
-                    at: exporter.at,
-                    path,
-                    message: format!("{} was not loaded", file.display()),
-                    fix: None,
-                };
-                plan.problems.push(problem);
-            }
-        }
-    }
-
-    /// The component of the directory that was meant, when the name is near one and not one.
-    fn other_component(&self, exporter: &ExporterConfig) -> Option<String> {
-        let ComponentRef::Name(name) = &exporter.component else {
-            return None;
-        };
-        let stems: Vec<String> = self
-            .listing
-            .iter()
-            .filter_map(|file| Some(file.file_stem()?.to_string_lossy().into_owned()))
-            .collect();
-        if stems.contains(name) {
-            return None;
-        }
-        nearest(name, stems.iter().map(String::as_str))
-            .map(|other| format!("did you mean `component: {other}`?"))
-    }
-
-    fn plan_named(
-        &self,
-        plan: &mut Plan,
-        file: &Path,
-        loaded: &LoadedComponents,
-        environment: &Environment,
-    ) {
-        if self.compiling.contains(file) {
-            return;
-        }
-        let shown = file.display();
-        let component = match loaded.get(file) {
-            Some(Ok(component)) => component,
-            Some(Err(reason)) => return plan.problems.push(usage(format!("{shown}: {reason}"))),
-            None => return plan.problems.push(usage(format!("{shown} was not loaded"))),
-        };
-        let mut entries: Vec<(ExporterId, ExporterConfig)> = self
-            .config
-            .exporters
-            .iter()
-            .filter(|(_, exporter)| {
-                self.component_file(exporter) == file
-                    || exporter.component == ComponentRef::Name(component.name.clone())
-            })
-            .map(|(id, exporter)| (id.clone(), exporter.clone()))
-            .collect();
-        if entries.is_empty() {
-            match component.name.parse::<ExporterId>() {
-                Ok(id) => entries.push((
-                    id,
-                    ExporterConfig {
-                        component: ComponentRef::File(file.to_owned()),
-                        ..ExporterConfig::default()
-                    },
-                )),
-                Err(error) => return plan.problems.push(usage(format!("{shown}: {error}"))),
-            }
-        }
-        for (id, exporter) in entries {
-            if plan.exporters.contains_key(&id) {
-                let message = format!("{shown}: exporter {id} is already there");
-                plan.problems.push(Problem {
-                    fix: Some("name each component once".to_owned()),
-                    ..usage(message)
-                });
-            } else if let Some(planned) = check(
-                plan,
-                &id,
-                &exporter,
-                component,
-                Reason::CommandLine,
-                environment,
-            ) {
-                plan.exporters.insert(id, planned);
-            }
-        }
-    }
-
-    fn plan_listed(
-        &self,
-        plan: &mut Plan,
-        file: &Path,
-        loaded: &LoadedComponents,
-        lock: &Lock,
-        environment: &Environment,
-    ) {
-        let is_configured = |exporter| self.component_file(exporter) == file;
-        if self.compiling.contains(file) || self.config.exporters.values().any(is_configured) {
-            return;
-        }
-        let mut idle = |name: Option<&str>, state: IdleState| {
-            plan.idle.push(Idle {
-                file: file.to_owned(),
-                name: name.map(str::to_owned),
-                state,
-            });
-        };
-        let component = match loaded.get(file) {
-            Some(Ok(component)) => component,
-            Some(Err(reason)) => return idle(None, IdleState::Broken(reason.clone())),
-            None => return idle(None, IdleState::Broken("was not loaded".to_owned())),
-        };
-        let name = Some(component.name.as_str());
-        let Ok(id) = component.name.parse::<ExporterId>() else {
-            return idle(
-                name,
-                IdleState::Broken(format!("`{}` is not a name", component.name)),
-            );
-        };
-        match lock.verdict(component) {
-            _ if self.config.plugins.discovery == Discovery::Off => {
-                return idle(name, IdleState::NotNamed);
-            }
-            Verdict::Unknown => return idle(name, IdleState::NeedsApproval(Vec::new())),
-            Verdict::AsksForMore(more) => return idle(name, IdleState::NeedsApproval(more)),
-            Verdict::Approved => {}
-        }
-        if self.config.exporters.contains_key(&id) || plan.exporters.contains_key(&id) {
-            let state = IdleState::Broken(format!("exporter {id} is already there"));
-            return plan.idle.push(Idle {
-                file: file.to_owned(),
-                name: name.map(str::to_owned),
-                state,
-            });
-        }
-        match resolve(
-            &component.settings_schema,
-            &super::RawSettings::default(),
-            Some(environment),
-        ) {
-            Ok(settings) => {
-                let config = ExporterConfig {
-                    component: ComponentRef::File(file.to_owned()),
-                    ..ExporterConfig::default()
-                };
-                let signals = component.signals.clone();
-                let planned = Planned {
-                    component: component.clone(),
-                    config,
-                    settings,
-                    signals,
-                    reason: Reason::Lock,
-                };
-                plan.exporters.insert(id, planned);
-            }
-            Err(problems) => idle(name, idle_state(&problems)),
-        }
-    }
-}
-
-fn idle_state(problems: &[SettingProblem]) -> IdleState {
-    if problems.iter().all(SettingProblem::is_missing) {
-        IdleState::MissingSettings(
-            problems
-                .iter()
-                .map(|problem| problem.wanted_name().to_owned())
-                .collect(),
-        )
-    } else {
-        IdleState::BadSettings(problems.iter().map(ToString::to_string).collect())
-    }
-}
-
-/// Settings and signals of one named exporter; problems go into the plan.
-fn check(
-    plan: &mut Plan,
-    id: &ExporterId,
-    exporter: &ExporterConfig,
-    component: &ComponentFacts,
-    reason: Reason,
-    environment: &Environment,
-) -> Option<Planned> {
-    let reads_environment = id.as_str() == component.name;
-    let is_in_file = exporter.at.line > 0;
-    let path = format!("exporters.{id}");
-    let mut is_fine = true;
-    let signals = match &exporter.signals {
-        SignalChoice::AllSupported => component.signals.clone(),
-        SignalChoice::Only(chosen) => {
-            for signal in chosen.difference(&component.signals) {
-                is_fine = false;
-                let supported: Vec<&str> = component
-                    .signals
-                    .iter()
-                    .map(|signal| signal.name())
-                    .collect();
-                plan.problems.push(Problem {
-                    at: exporter.at,
-                    path: format!("{path}.signals"),
-                    message: format!("{} does not export {signal}", component.name),
-                    fix: Some(format!("it exports {}", supported.join(", "))),
-                });
-            }
-            chosen.clone()
-        }
-    };
-    let settings = match resolve(
-        &component.settings_schema,
-        &exporter.settings,
-        reads_environment.then_some(environment),
-    ) {
-        Ok(settings) => settings,
-        Err(problems) => {
-            plan.problems.extend(problems.iter().map(|problem| {
-                if is_in_file {
-                    problem.in_config(&path, exporter.at)
-                } else {
-                    usage(format!("{}: {problem}", component.file.display()))
-                }
-            }));
-            return None;
-        }
-    };
-    is_fine.then(|| Planned {
-        component: component.clone(),
-        config: exporter.clone(),
-        settings,
-        signals,
-        reason,
-    })
-}
-
 /// A problem of the command line.
-fn usage(message: String) -> Problem {
+fn usage(message: String, fix: Option<String>) -> Problem {
     Problem {
         at: Position::default(),
         path: String::new(),
         message,
-        fix: None,
+        fix,
     }
 }

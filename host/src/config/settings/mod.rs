@@ -14,7 +14,7 @@ pub mod schema;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
@@ -46,6 +46,34 @@ impl fmt::Debug for Resolved {
     }
 }
 
+/// The environment variables that may fill an exporter's settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Variables<'a> {
+    /// The process environment.
+    pub environment: &'a Environment,
+    /// Names of those that the component may have. The others are never filled in, not even as a placeholder.
+    pub approved: &'a BTreeSet<String>,
+}
+
+impl<'a> Variables<'a> {
+    /// The value of an approved variable that is set.
+    fn get(&self, name: &str) -> Option<&'a str> {
+        let is_approved = self.approved.contains(name);
+        self.set(name).filter(|_| is_approved)
+    }
+
+    /// Whether the variable is set, and the component may not have it.
+    fn is_held_back(&self, name: &str) -> bool {
+        !self.approved.contains(name) && self.set(name).is_some()
+    }
+
+    /// A variable that is set to nothing counts as not set.
+    fn set(&self, name: &str) -> Option<&'a str> {
+        let value = self.environment.get(name)?;
+        (!value.is_empty()).then_some(value.as_str())
+    }
+}
+
 /// One thing that is wrong with the settings of one exporter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingProblem {
@@ -66,6 +94,8 @@ pub enum SettingFault {
         environment: Vec<String>,
         /// Whether the environment was looked at.
         reads_environment: bool,
+        /// A variable that is set and that the component may not have.
+        held_back: Option<String>,
     },
     /// Not in the schema.
     Unknown {
@@ -88,8 +118,16 @@ impl fmt::Display for SettingProblem {
         let setting = &self.setting;
         match &self.kind {
             SettingFault::Missing {
+                held_back: Some(variable),
+                ..
+            } => write!(
+                f,
+                "missing setting {setting}; {variable} is set, but this component may not read it: approve it with `mastra-host plugin approve --env {variable}`"
+            ),
+            SettingFault::Missing {
                 environment,
                 reads_environment,
+                held_back: None,
             } => match environment.first() {
                 Some(variable) if *reads_environment => {
                     write!(f, "missing {variable} (setting {setting})")
@@ -121,6 +159,16 @@ impl SettingProblem {
         matches!(self.kind, SettingFault::Missing { .. })
     }
 
+    /// Whether the component alone is at fault: its schema, or a default of its own.
+    #[must_use]
+    pub fn is_of_component(&self) -> bool {
+        match &self.kind {
+            SettingFault::Schema(_) => true,
+            SettingFault::Invalid { variable: None, .. } => self.at.is_none(),
+            _ => false,
+        }
+    }
+
     /// What would mend a missing setting: the first environment variable that fills it, else the setting's name.
     #[must_use]
     pub fn wanted_name(&self) -> &str {
@@ -128,6 +176,7 @@ impl SettingProblem {
             SettingFault::Missing {
                 environment,
                 reads_environment: true,
+                ..
             } => environment.first().unwrap_or(&self.setting),
             _ => &self.setting,
         }
@@ -173,26 +222,24 @@ impl SettingProblem {
 
 /// Works out the settings of one exporter.
 ///
-/// `environment` is `None` for an exporter that the environment must not fill.
+/// `environment` is `None` for an exporter that the environment must not fill. A variable that is not approved for the
+/// component fills nothing.
 ///
 /// # Errors
 /// Every problem at once.
 pub fn resolve(
     schema: &Value,
     raw: &RawSettings,
-    environment: Option<&Environment>,
+    environment: Option<&Variables<'_>>,
 ) -> Result<Resolved, Vec<SettingProblem>> {
     let mut problems = Vec::new();
     let mut resolved = Resolved::default();
     for (name, property) in schema::properties(schema) {
         let variable = environment.and_then(|environment| {
             let names = schema::environment_names(property);
-            names.into_iter().find_map(|name| {
-                Some((
-                    name,
-                    environment.get(name).filter(|value| !value.is_empty())?,
-                ))
-            })
+            names
+                .into_iter()
+                .find_map(|name| Some((name, environment.get(name)?)))
         });
         let value = match (raw.values.get(name), variable) {
             (Some(value), _) => schema::coerce(value.clone(), property),
@@ -200,7 +247,7 @@ pub fn resolve(
                 resolved
                     .from_environment
                     .insert(name.clone(), variable.to_owned());
-                schema::coerce(Value::String(text.clone()), property)
+                schema::coerce(Value::String(text.to_owned()), property)
             }
             (None, None) => match property.get("default") {
                 Some(default) => default.clone(),
@@ -218,12 +265,14 @@ pub fn resolve(
             .get("properties")
             .and_then(|properties| properties.get(name))
             .unwrap_or(&Value::Null);
-        let environment_names = schema::environment_names(property)
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let names = schema::environment_names(property);
+        let held_back = environment.and_then(|variables| {
+            let mut names = names.iter();
+            names.find(|name| variables.is_held_back(name))
+        });
         let kind = SettingFault::Missing {
-            environment: environment_names,
+            held_back: held_back.map(|name| (*name).to_owned()),
+            environment: names.into_iter().map(str::to_owned).collect(),
             reads_environment: environment.is_some(),
         };
         problems.push(SettingProblem {

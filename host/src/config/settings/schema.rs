@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::approvals::SettingGrant;
+
 /// The schema's properties, in its order.
 pub(crate) fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema
@@ -39,6 +41,30 @@ pub fn is_secret(property: &Value) -> bool {
         .get("x-secret")
         .and_then(Value::as_bool)
         .unwrap_or(false)
+}
+
+/// Whether a secret is filled into request bodies too.
+#[must_use]
+pub fn is_in_body(property: &Value) -> bool {
+    property
+        .get("x-in-body")
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
+}
+
+/// What an approval keeps of the property.
+#[must_use]
+pub fn grant(property: &Value) -> SettingGrant {
+    SettingGrant {
+        secret: is_secret(property),
+        in_body: is_in_body(property),
+        output: is_output(property),
+        environment: environment_names(property)
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        default: property.get("default").map(SettingGrant::default_text),
+    }
 }
 
 /// Whether the property names the target of the `output` import.

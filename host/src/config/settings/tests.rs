@@ -49,6 +49,19 @@ fn raw(values: Value) -> RawSettings {
     RawSettings { values, positions }
 }
 
+/// Every variable of the environment is approved.
+fn resolve_with(
+    raw: &RawSettings,
+    environment: &Environment,
+) -> Result<Resolved, Vec<SettingProblem>> {
+    let approved = environment.keys().cloned().collect();
+    let variables = Variables {
+        environment,
+        approved: &approved,
+    };
+    resolve(&langfuse(), raw, Some(&variables))
+}
+
 const KEYS: [(&str, &str); 2] = [
     ("LANGFUSE_PUBLIC_KEY", "pk-1"),
     ("LANGFUSE_SECRET_KEY", "sk-1"),
@@ -57,14 +70,19 @@ const KEYS: [(&str, &str); 2] = [
 /// Values from `pairs` beside the two keys.
 fn from_environment(pairs: &[(&str, &str)]) -> Result<Map<String, Value>, Vec<String>> {
     let environment = environment(&[&KEYS, pairs].concat());
-    resolve(&langfuse(), &RawSettings::default(), Some(&environment))
+    resolve_with(&RawSettings::default(), &environment)
         .map(|resolved| resolved.values)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect())
 }
 
 fn problems(values: Value, pairs: Option<&[(&str, &str)]>) -> Vec<String> {
     let environment = pairs.map(environment);
-    let problems = resolve(&langfuse(), &raw(values), environment.as_ref()).unwrap_err();
+    let raw = raw(values);
+    let resolved = match &environment {
+        Some(environment) => resolve_with(&raw, environment),
+        None => resolve(&langfuse(), &raw, None),
+    };
+    let problems = resolved.unwrap_err();
     problems.iter().map(ToString::to_string).collect()
 }
 
@@ -80,12 +98,7 @@ fn config_wins_over_environment_and_environment_over_default() {
         ]
         .concat(),
     );
-    let resolved = resolve(
-        &langfuse(),
-        &raw(json!({"public_key": "pk-config"})),
-        Some(&environment),
-    )
-    .unwrap();
+    let resolved = resolve_with(&raw(json!({"public_key": "pk-config"})), &environment).unwrap();
     assert_eq!(resolved.values["public_key"], "pk-config");
     assert_eq!(resolved.values["base_url"], "https://env.example");
     assert_eq!(resolved.values["mode"], "safe");

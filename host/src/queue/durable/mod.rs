@@ -243,12 +243,26 @@ impl DurableQueue {
     /// # Errors
     /// [`QueueError::Store`]
     pub async fn leave(&self, exporter_id: &str) -> Result<(), QueueError> {
+        self.set_absent(exporter_id, true).await
+    }
+
+    /// An exporter of this id is wanted, though none runs: its place does not grow old.
+    ///
+    /// # Errors
+    /// [`QueueError::Store`]
+    pub async fn stay(&self, exporter_id: &str) -> Result<(), QueueError> {
+        self.set_absent(exporter_id, false).await
+    }
+
+    async fn set_absent(&self, exporter_id: &str, is_absent: bool) -> Result<(), QueueError> {
         let id: Arc<str> = exporter_id.into();
         let left = self.do_there(move |writer| {
             let cursor = {
                 let mut state = writer.inner.lock();
-                if state.core.cursors.contains_key(&id) {
+                if is_absent && state.core.cursors.contains_key(&id) {
                     state.absent.insert(Arc::clone(&id), unix_nanos_now());
+                } else if !is_absent && state.absent.remove(&id).is_none() {
+                    return Ok(());
                 }
                 state.saved_cursor(&id)
             };

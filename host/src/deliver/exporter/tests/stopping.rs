@@ -72,8 +72,9 @@ async fn what_a_stopped_exporter_left_is_delivered_by_the_next() {
     world.start("a", &first, batches_of(10)).await;
     world.spans(0..30).await;
     world.until(SECOND).await;
-    assert!(world.delivery.remove("a", SECOND).await);
-    assert!(!world.delivery.remove("a", SECOND).await);
+    let leaving = world.delivery.remove("a", SECOND);
+    leaving.expect("it ran").ended().await;
+    assert!(world.delivery.remove("a", SECOND).is_none());
     world.start("a", &second, batches_of(10)).await;
     world.drain().await;
     assert_eq!(second.stored_ids(), (0..30).collect::<Vec<_>>());
@@ -105,16 +106,18 @@ async fn exporter_that_makes_way_is_shown_until_the_next_one_runs() {
     world.until(SECOND).await;
     let statuses = world.delivery.watch();
     {
-        let mut leaving = std::pin::pin!(world.delivery.make_way("a", 3 * SECOND));
+        let leaving = world.delivery.make_way("a", 3 * SECOND);
+        let mut leaving = std::pin::pin!(leaving.expect("it runs").ended());
         let early = tokio::time::timeout(SECOND, &mut leaving).await;
         assert!(early.is_err(), "its calls may finish");
         assert_eq!(statuses.now()["a"].state, State::Replaced);
-        assert!(leaving.await);
+        leaving.await;
     }
     assert_eq!(statuses.now()["a"].state, State::Replaced);
     world.start("a", &second, batches_of(10)).await;
     assert_eq!(statuses.now()["a"].state, State::Running);
-    assert!(world.delivery.remove("a", SECOND).await);
+    let leaving = world.delivery.remove("a", SECOND);
+    leaving.expect("it ran").ended().await;
     assert!(!statuses.now().contains_key("a"));
 }
 
