@@ -8,7 +8,7 @@
 )]
 
 use libfuzzer_sys::fuzz_target;
-use mastra_host::config::settings::{self, bounds, schema};
+use mastra_host::config::settings::{self, Variables, bounds, schema};
 use mastra_host::config::{Environment, RawSettings};
 use serde_json::Value;
 
@@ -30,8 +30,14 @@ fuzz_target!(|data: &[u8]| {
     let names = properties.into_iter().flatten();
     let names = names.flat_map(|(_, property)| schema::environment_names(property));
     let environment: Environment = names.map(|name| (name.to_owned(), text.clone())).collect();
-    for environment in [None, Some(&environment)] {
-        match settings::resolve(&given, &raw, environment) {
+    // Every second variable is the component's.
+    let approved = environment.keys().step_by(2).cloned().collect();
+    let variables = Variables {
+        environment: &environment,
+        approved: &approved,
+    };
+    for variables in [None, Some(&variables)] {
+        match settings::resolve(&given, &raw, variables) {
             Ok(resolved) => assert!(format!("{resolved:?}").len() <= 2 * data.len() + 64),
             Err(problems) => {
                 assert!(!problems.is_empty(), "refused without a reason");
