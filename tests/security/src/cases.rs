@@ -53,7 +53,11 @@ fn send(name: &'static str, act: Value) -> Case {
 }
 
 /// The names of the dozen: one of each kind.
-const QUICK: [&str; 13] = [
+const QUICK: [&str; 17] = [
+    "start traps",
+    "describe traps",
+    "configure refuses with escapes",
+    "schema doubles at each level",
     "send traps",
     "send spins",
     "shutdown spins",

@@ -36,8 +36,8 @@ const MEMORY_MIB: u64 = 700;
 /// What the log and a list may have.
 const LOG_BYTES: usize = 4 << 20;
 const LIST_BYTES: usize = 4 << 20;
-/// A line of either, in characters. Dead letters are a line each.
-const LINE_CHARS: usize = 2_000;
+/// A line of either, in characters: dead letters are a line each, and all refusals of settings are one.
+const LINE_CHARS: usize = 12_000;
 
 /// Of a log, for whoever reads why a case failed.
 const LAST_LINES: usize = 12;
