@@ -133,5 +133,8 @@ fn start(
         err: &mut error_stream(format, err_look.color),
     };
     let run = |args: &_, ctx: &mut Context<'_>| commands::run::run(args, ctx, &loader, &runtime);
-    Ok(commands::execute(&cli.command, &mut ctx, run))
+    let exit = commands::execute(&cli.command, &mut ctx, run);
+    // A file that is still being read, or a schema that is still being checked, does not hold up the end.
+    runtime.shutdown_background();
+    Ok(exit)
 }

@@ -397,11 +397,15 @@ pub(super) fn revoke(
         let real: PathBuf = component
             .canonicalize()
             .unwrap_or_else(|_| component.clone());
+        // As `approve` takes the name of a file in the plugins directory.
+        let listed = shelf.directory.join(format!("{text}.wasm"));
+        let listed = listed.canonicalize().unwrap_or(listed);
         let is_meant = |approval: &Approval| {
             approval.exporter == text
                 || approval.name == text
                 || (text.starts_with("sha256:") && approval.digest.starts_with(&text))
                 || approval.file.as_ref() == Some(&real)
+                || approval.file.as_ref() == Some(&listed)
         };
         let removed = match Approvals::change(&shelf.state, |all| all.remove(is_meant)) {
             Ok((_, removed)) => removed,

@@ -184,12 +184,13 @@ async fn host(
     let config = asked.config.clone();
     let mut current = Current::new(args, asked, loader, host.clone(), standing, listeners.tls())?;
     let ready = tokio::select! {
-        ready = current.start(ctx) => ready,
-        () = termination.requested() => Ok(()),
+        ready = current.start(ctx) => ready.map(|()| true),
+        () = termination.requested() => Ok(false),
     };
-    if let Err(ended) = ready {
-        host.stop(InputCounts::default()).await;
-        return Err(ended);
+    if !matches!(ready, Ok(true)) {
+        drop(current);
+        let report = host.stop(InputCounts::default()).await;
+        return ready.map(|_| report);
     }
     let stop = CancellationToken::new();
     say_where(&addresses, &config, args.output.format, ctx);
@@ -210,25 +211,10 @@ async fn host(
         }
     };
     let working = async {
-        let result = match &args.input {
-            Some(input) => {
-                let fed = async {
-                    settled.cancelled().await;
-                    feed(&host, input, args, has_terminal).await
-                };
-                tokio::select! {
-                    result = fed => result,
-                    () = termination.requested() => Ok(InputCounts::default()),
-                    () = stop.cancelled() => Ok(InputCounts::default()),
-                }
-            }
-            None => {
-                tokio::select! {
-                    () = termination.requested() => {}
-                    () = stop.cancelled() => {}
-                }
-                Ok(InputCounts::default())
-            }
+        let result = tokio::select! {
+            result = work(&host, args, has_terminal, &settled) => result,
+            () = termination.requested() => Ok(InputCounts::default()),
+            () = stop.cancelled() => Ok(InputCounts::default()),
         };
         stop.cancel();
         result
@@ -253,6 +239,20 @@ async fn host(
         let message = "the host was stopped at once; events without a fate stay in a queue on disk";
         Ended::Failed(Exit::Undelivered, message.to_owned())
     })
+}
+
+/// Delivers the input once everything that was asked for runs; without one there is no end to it.
+async fn work(
+    host: &Host,
+    args: &RunArgs,
+    has_terminal: bool,
+    settled: &CancellationToken,
+) -> Result<InputCounts, String> {
+    let Some(input) = &args.input else {
+        return std::future::pending().await;
+    };
+    settled.cancelled().await;
+    feed(host, input, args, has_terminal).await
 }
 
 /// The queue, and the socket through which other processes ask for it.

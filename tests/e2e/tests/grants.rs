@@ -329,6 +329,44 @@ async fn an_approval_can_be_declared_in_the_config() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_configured_exporter_that_waits_keeps_its_place_and_gets_what_came_meanwhile()
+-> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("sequencer.wasm");
+    std::fs::write(&file, foreign()?)?;
+    let printed = plugin(&["approve", "--print-config"], dir.path())?.arg(&file);
+    let printed = printed.finish().await?;
+    printed.expect_code(0)?;
+    // The file that the config's digest means is not there yet.
+    replace(&file, foreign_changed(dir.path())?)?;
+    let backend = Backend::start(RecordEverything).await?;
+    let host = HostCommand::new("run")?
+        .config(&printed.stdout)?
+        .env("SEQUENCER_ENDPOINT", &backend.url())
+        .args(["--output", "json"])
+        .on_free_ports()
+        .start_bare()
+        .await?;
+    send(&host, 0..5).await?;
+    let page = host.send(Outgoing::get("/readyz?verbose")).await?;
+    let state = page.json()?["exporters"]["sequencer"].clone();
+    let is_waiting = state
+        .as_str()
+        .is_some_and(|state| state.contains("the config wants sha256:"));
+    assert!(is_waiting, "{state}");
+    replace(&file, foreign()?)?;
+    host.wait_for_log("added=[\"sequencer\"]").await?;
+    send(&host, 5..6).await?;
+    let finished = host.terminate().await?;
+    finished.expect_code(0)?;
+    assert_eq!(
+        accounts(&finished)?.of("sequencer", "traces")?,
+        Account::delivered(6)
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn no_file_beside_the_components_and_no_folder_grants_anything() -> anyhow::Result<()> {
     let command = HostCommand::new("run")?;
     let plugins = command.dir().join("plugins");
@@ -452,8 +490,8 @@ async fn approve_and_revoke_reach_a_running_host_by_name_file_and_digest() -> an
             "{}",
             approved.stdout
         );
-        let log = format!("added=[\"sequencer\"]");
-        while host.stderr().matches(&log).count() <= round {
+        let log = "added=[\"sequencer\"]";
+        while host.stderr().matches(log).count() <= round {
             tokio::task::yield_now().await;
         }
         let revoked = plugin(&["revoke", meant, "--data-dir"], elsewhere.path())?
@@ -461,8 +499,8 @@ async fn approve_and_revoke_reach_a_running_host_by_name_file_and_digest() -> an
             .finish()
             .await?;
         revoked.expect_code(0)?;
-        let log = format!("removed=[\"sequencer\"]");
-        while host.stderr().matches(&log).count() <= round {
+        let log = "removed=[\"sequencer\"]";
+        while host.stderr().matches(log).count() <= round {
             tokio::task::yield_now().await;
         }
     }

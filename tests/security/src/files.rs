@@ -46,7 +46,7 @@ fn make(dir: &Path) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     std::fs::create_dir(path("directory"))?;
     let unreadable = path("unreadable");
     std::fs::write(&unreadable, &good)?;
-    std::fs::set_permissions(&unreadable, Permissions::from_mode(0))?;
+    std::fs::set_permissions(&unreadable, Permissions::from_mode(0o000))?;
     std::fs::write(path("text"), "not wasm\n\u{1b}[2J\n".repeat(1000))?;
     std::fs::write(path("empty"), "")?;
     std::fs::write(

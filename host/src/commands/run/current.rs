@@ -258,7 +258,7 @@ impl<'a> Current<'a> {
             return self.refuse(problems);
         }
         self.said.notes(&survey.choice.notes, ctx);
-        self.said.idle(&survey.idle(), &survey.files);
+        self.said.idle(&survey.idle(), &survey.files, is_start);
         self.record(&survey).await;
         let mut troubles = Vec::new();
         let exporters = self.keep_the_good(&survey, &mut troubles);

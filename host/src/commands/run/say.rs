@@ -65,13 +65,16 @@ impl Said {
         let _ = ctx.err.write_all(text.as_bytes());
     }
 
-    /// What does not run, and what would let it run.
-    pub(super) fn idle(&mut self, all: &[Idle], files: &Files) {
+    /// What does not run, and what would let it run. Files that were there from the start are not in use for a reason that
+    /// the operator knows; those that come later are mentioned.
+    pub(super) fn idle(&mut self, all: &[Idle], files: &Files, is_start: bool) {
         for idle in all {
             let facts = files.get(&idle.file).and_then(|facts| facts.as_ref().ok());
             let digest = facts.map(|facts| facts.digest.clone());
             let state = idle.state.to_string();
-            if self.idle.insert((idle.file.clone(), digest, state)) {
+            let is_new = self.idle.insert((idle.file.clone(), digest, state));
+            let is_known = is_start && idle.state == IdleState::NotInUse;
+            if is_new && !is_known {
                 say_idle(idle, facts);
             }
         }

@@ -327,7 +327,7 @@ fn a_built_in_component_runs_without_its_file_by_each_of_its_names() {
         let request = world.plan("", &[named], &[]);
         assert_eq!(
             problems(&request),
-            [format!("json (built in): not a component")],
+            ["json (built in): not a component"],
             "{named}"
         );
     }
