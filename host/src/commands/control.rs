@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::io::{self, BufRead as _, BufReader, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -106,9 +107,12 @@ impl Control {
             own_directory(directory).map_err(|error| causes(&error))?;
             // This process holds the queue's lock, so a socket found here was left by a host that died.
             let _ = std::fs::remove_file(&path);
-            UnixListener::bind(&path).map_err(|error| causes(&error))
+            let listener = UnixListener::bind(&path).map_err(|error| causes(&error))?;
+            let only_ours = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(&path, only_ours).map_err(|error| causes(&error))?;
+            Ok(listener)
         };
-        let listener = bind();
+        let listener: Result<UnixListener, String> = bind();
         match listener {
             Ok(listener) => Some(Self {
                 listener,

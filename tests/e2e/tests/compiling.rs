@@ -98,7 +98,7 @@ async fn what_is_no_file_of_a_component_gets_one_line() -> anyhow::Result<()> {
         ("zero.wasm", "is a device, not a regular file"),
         ("folder.wasm", "is a directory, not a regular file"),
         ("sparse.wasm", "is too large"),
-        ("missing.wasm", "cannot be read"),
+        ("missing.wasm", "no file"),
     ] {
         let said = refusal(&at(name)).await?;
         assert!(said.contains(expected), "{name}: {said}");
