@@ -6,7 +6,7 @@ use e2e::{accounts, lines, recorded_events};
 use kit::backend::datadog::Datadog;
 use kit::backend::langfuse::Langfuse;
 use kit::backend::sentry::Sentry;
-use kit::backend::{prometheus, webhook};
+use kit::backend::{Behaviour, Which, prometheus, webhook};
 use kit::components;
 use kit::host::HostCommand;
 use serde_json::Value;
@@ -128,6 +128,62 @@ async fn each_exporter_delivers_to_a_backend_on_this_machine_from_its_variables_
             let account = accounts.of(vendor.name, signal)?;
             ensure!(
                 account.delivered > 0,
+                "{} {signal}: {account:?}",
+                vendor.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The files are replaced by other means while a backlog waits: what ran before runs on, and delivers it.
+#[tokio::test]
+async fn an_upgrade_of_every_component_with_a_backlog_loses_nothing_and_stops_nothing()
+-> anyhow::Result<()> {
+    for vendor in VENDORS {
+        let dir = tempfile::tempdir()?;
+        let plugins = dir.path().join("plugins");
+        std::fs::create_dir(&plugins)?;
+        let file = plugins.join(format!("{}.wasm", vendor.name));
+        std::fs::copy(components::exporter(vendor.name)?, &file)?;
+        let backend = vendor.start().await?;
+        let variables = documented(vendor.name, &backend.url());
+        let start = async || {
+            let command = HostCommand::new("run")?
+                .env("HOME", &dir.path().display().to_string())
+                .args(["--output", "json", "--plugins-dir"])
+                .arg(&plugins)
+                .arg("--data-dir")
+                .arg(dir.path().join("data"));
+            let set =
+                |command: HostCommand, (name, value): &(&str, String)| command.env(name, value);
+            variables.iter().fold(command, set).start().await
+        };
+        backend.on(Which::all(), Behaviour::status(503));
+        let host = start().await?;
+        let reply = host.send_events(recorded_events()?).await?;
+        ensure!(reply.status == 200, "{}: {}", vendor.name, reply.text());
+        let before = host.terminate().await?;
+        before.expect_code(3)?;
+        let queued = |report: &kit::accounts::Accounts| -> anyhow::Result<Vec<u64>> {
+            let signals = vendor.signals.iter();
+            signals
+                .map(|signal| Ok(report.of(vendor.name, signal)?.queued))
+                .collect()
+        };
+        let backlog = queued(&accounts(&before)?)?;
+        ensure!(backlog.iter().sum::<u64>() > 0, "{}", vendor.name);
+
+        let other = dir.path().join("other");
+        components::ballast(&components::exporter(vendor.name)?, 0, &other)?;
+        std::fs::rename(&other, &file)?;
+        backend.heal();
+        let host = start().await?;
+        let report = accounts(&host.terminate().await?)?;
+        for signal in vendor.signals {
+            let account = report.of(vendor.name, signal)?;
+            ensure!(
+                account.delivered > 0 && account.dropped == 0,
                 "{} {signal}: {account:?}",
                 vendor.name
             );
