@@ -39,7 +39,7 @@ demo: build ## Watch recorded agent events travel to a local recording server.
 	MASTRA_HOST_BIN=target/release/mastra-host cargo run --release --locked -q -p kit --bin demo
 
 test: build ## Run all tests that need no network.
-	MASTRA_HOST_BIN=target/release/mastra-host $(CARGO_TEST) $(HOST_TESTS) --workspace --exclude peers --exclude bench --lib --bins --tests
+	MASTRA_HOST_BIN=target/release/mastra-host $(CARGO_TEST) $(HOST_TESTS) --workspace --exclude peers --exclude bench --exclude fuzz-engine --lib --bins --tests
 	$(CARGO_TEST) -p mastra-exporter-sdk --all-features --doc
 
 test-peers: build ## Run the tests against real clients and servers (npm, PyPI, Debian).
