@@ -50,6 +50,8 @@ impl Running {
 #[derive(Debug, Default)]
 pub struct Slots {
     slots: Mutex<BTreeMap<String, Slot>>,
+    /// Components that are being prepared and have not said their names.
+    unnamed: Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +85,13 @@ impl Slots {
         slots
             .iter()
             .filter_map(|(id, slot)| Some((id.clone(), state(slot)?)))
+            .chain(
+                self.unnamed
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .iter()
+                    .map(|component| (component.clone(), "preparing".to_owned())),
+            )
             .collect()
     }
 }
@@ -149,6 +158,12 @@ impl Host {
     #[must_use]
     pub fn not_running(&self) -> BTreeMap<String, String> {
         self.slots.not_running()
+    }
+
+    /// These components are being prepared and have not said their names yet.
+    pub fn show_unnamed(&self, components: Vec<String>) {
+        let unnamed = self.slots.unnamed.lock();
+        *unnamed.unwrap_or_else(PoisonError::into_inner) = components;
     }
 
     /// Makes exactly these exporters run. Those that run just so already are not touched. When this returns, every

@@ -221,13 +221,19 @@ impl<'a> Current<'a> {
 
     /// Whether a component has not said its name yet of which the files do not tell it.
     fn has_unknown(&self) -> bool {
+        !self.unnamed().is_empty()
+    }
+
+    fn unnamed(&self) -> Vec<String> {
         let wanted = self.asked.choice.wanted.iter();
         wanted
             .filter(|wanted| wanted.id.is_none() && wanted.entries.is_empty())
-            .any(|wanted| {
+            .filter(|wanted| {
                 self.pending
                     .contains(&(wanted.source.clone(), wanted.digest.clone()))
             })
+            .map(|wanted| wanted.source.to_string())
+            .collect()
     }
 
     fn survey(&self, environment: &Environment) -> Survey {
@@ -286,6 +292,7 @@ impl<'a> Current<'a> {
                 .collect(),
             begin: self.keeps_for_later.then_some(StartAt::Oldest),
         };
+        self.host.show_unnamed(self.unnamed());
         let change = self.host.change(desired).await;
         let change = change.map_err(|error| (Exit::Failed, causes(&error)))?;
         self.changes.spawn(async move { (is_start, change.await) });
