@@ -230,21 +230,18 @@ impl Approvals {
         self.all.iter()
     }
 
-    /// The newest approval of these bytes, whatever exporter they run as.
+    /// The approval of these bytes for this exporter, or else for another one. What `plugin approve` recorded counts wherever
+    /// the file lies; what a config or the host let run counts at its own path alone.
     #[must_use]
-    pub fn of_digest(&self, digest: &str) -> Option<&Approval> {
-        self.all
-            .iter()
-            .rev()
-            .find(|approval| approval.digest == digest)
-    }
-
-    /// The approval of these bytes for this exporter, or for any other when there is none.
-    #[must_use]
-    pub fn of(&self, digest: &str, exporter: &str) -> Option<&Approval> {
-        let mut all = self.all.iter().rev();
-        all.find(|approval| approval.digest == digest && approval.exporter == exporter)
-            .or_else(|| self.of_digest(digest))
+    pub fn of(&self, digest: &str, exporter: Option<&str>, file: &Path) -> Option<&Approval> {
+        let fits = |approval: &&Approval| {
+            approval.digest == digest
+                && (approval.by == ApprovedBy::Command || approval.file.as_deref() == Some(file))
+        };
+        let all = || self.all.iter().rev().filter(fits);
+        all()
+            .find(|approval| Some(approval.exporter.as_str()) == exporter)
+            .or_else(|| all().next())
     }
 
     /// The newest approval of a component or exporter of this name. Only what the operator approved has a name by which it
@@ -388,13 +385,28 @@ mod tests {
             .collect();
         let (one, two) = (approval("a", b"1").digest, approval("a", b"2").digest);
         assert_eq!(seen, [("a/eu", &one), ("a", &two), ("a", &one)]);
-        assert_eq!(read.of(&one, "a/eu").unwrap().exporter, "a/eu");
-        assert_eq!(read.of(&two, "a/eu").unwrap().exporter, "a");
-        assert!(read.of_digest("sha256:00").is_none());
+        let of = |digest: &str| read.of(digest, Some("a/eu"), Path::new("/elsewhere.wasm"));
+        assert_eq!(of(&one).unwrap().exporter, "a/eu");
+        assert_eq!(of(&two).unwrap().exporter, "a");
+        assert!(of("sha256:00").is_none());
         assert_eq!(read.of_name("a").unwrap().digest, one);
         let (left, removed) =
             Approvals::change(&state, |all| all.remove(|approval| approval.digest == one)).unwrap();
         assert_eq!((left.iter().count(), removed.len()), (1, 2));
+    }
+
+    #[test]
+    fn what_a_config_let_run_is_approved_at_its_path_alone() {
+        let of_config = Approval {
+            by: ApprovedBy::Config,
+            ..approval("a", b"1")
+        };
+        let mut approvals = Approvals::default();
+        approvals.add(of_config.clone());
+        let at = |file: &str| approvals.of(&of_config.digest, Some("a"), Path::new(file));
+        assert!(at("/plugins/a.wasm").is_some());
+        assert!(at("/elsewhere/a.wasm").is_none());
+        assert!(approvals.of_name("a").is_none());
     }
 
     #[test]

@@ -187,7 +187,7 @@ fn asked_of(
 /// A digest means a file of the directory or kept bytes; a name means the file of the directory that may be approved.
 fn source_of(component: &Path, shelf: &Shelf, ctx: &Context<'_>) -> Result<Source, String> {
     let text = component.to_string_lossy();
-    if text.starts_with("sha256:") {
+    if is_digest(&text) {
         return source_of_digest(&text, shelf, ctx);
     }
     if let ComponentRef::Name(name) = ComponentRef::parse(component) {
@@ -197,6 +197,11 @@ fn source_of(component: &Path, shelf: &Shelf, ctx: &Context<'_>) -> Result<Sourc
         }
     }
     shelf.source(component, ctx)
+}
+
+/// A digest, or a beginning of one that is as long as the host prints it: `sha256:` alone must not mean everything.
+fn is_digest(text: &str) -> bool {
+    short(text).len() == short(&"0".repeat(80)).len() && text.starts_with("sha256:")
 }
 
 fn source_of_digest(digest: &str, shelf: &Shelf, ctx: &Context<'_>) -> Result<Source, String> {
@@ -403,7 +408,7 @@ pub(super) fn revoke(
         let is_meant = |approval: &Approval| {
             approval.exporter == text
                 || approval.name == text
-                || (text.starts_with("sha256:") && approval.digest.starts_with(&text))
+                || (is_digest(&text) && approval.digest.starts_with(&text))
                 || approval.file.as_ref() == Some(&real)
                 || approval.file.as_ref() == Some(&listed)
         };

@@ -61,6 +61,8 @@ struct Slot {
     preparing: Option<(u64, Running)>,
     /// Why nothing runs.
     inactive: Option<String>,
+    /// A change has said that it is to stop, and it has not begun to.
+    leaving: bool,
     /// Changes of one exporter take turns.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Counts the changes.
@@ -177,12 +179,14 @@ impl Host {
         desired: Desired,
     ) -> Result<impl Future<Output = Changes> + Send + use<>, QueueError> {
         let begin = desired.begin;
+        let known: BTreeSet<String> = self.queue.report().cursors.into_keys().collect();
         let mut wanted: BTreeSet<String> = BTreeSet::new();
         let mut parts: JoinSet<Part> = JoinSet::new();
         let mut starts = Vec::new();
+        let mut started: BTreeMap<tokio::task::Id, (String, u64)> = BTreeMap::new();
         for waiting in desired.waiting {
             wanted.insert(waiting.id.to_string());
-            self.keep_place(&waiting, begin).await?;
+            self.keep_place(&waiting, begin, &known).await?;
             let is_out = waiting.reason.is_some();
             let has_stopped = self.note_waiting(&waiting);
             if is_out && has_stopped {
@@ -192,24 +196,21 @@ impl Host {
         for (id, planned, component) in desired.exporters {
             wanted.insert(id.to_string());
             if let Some(number) = self.begin_part(id.as_str(), &planned) {
-                self.take_place(&id, &planned, &component, begin).await?;
+                let is_known = known.contains(id.as_str());
+                self.take_place(&id, &planned, &component, begin, is_known)
+                    .await?;
                 starts.push((id, planned, component, number));
             }
         }
-        let gone: Vec<String> = {
-            let slots = self.slots.lock();
-            slots
-                .keys()
-                .filter(|id| !wanted.contains(*id))
-                .cloned()
-                .collect()
-        };
-        for id in gone {
+        for id in self.leave_all_but(&wanted) {
             parts.spawn(self.clone().remove(id, false));
         }
         for (id, planned, component, number) in starts {
-            parts.spawn(self.clone().start(id, planned, component, number, begin));
+            let name = id.to_string();
+            let task = parts.spawn(self.clone().start(id, planned, component, number, begin));
+            started.insert(task.id(), (name, number));
         }
+        let host = self.clone();
         Ok(async move {
             let mut changes = Changes::default();
             while let Some(ended) = parts.join_next().await {
@@ -219,7 +220,12 @@ impl Host {
                     Ok(Part::Failed(failed)) => changes.failed.push(*failed),
                     Ok(Part::Removed(id)) => changes.removed.push(id),
                     Ok(Part::Superseded) => {}
-                    Err(error) => warn!(%error, "A change of an exporter ended unexpectedly."),
+                    Err(error) => {
+                        warn!(%error, "A change of an exporter ended unexpectedly.");
+                        if let Some((id, number)) = started.get(&error.id()) {
+                            host.give_up(id, *number);
+                        }
+                    }
                 }
             }
             changes.added.sort();
@@ -229,11 +235,39 @@ impl Host {
         })
     }
 
+    /// Marks the exporters that are no longer wanted. Returns them.
+    fn leave_all_but(&self, wanted: &BTreeSet<String>) -> Vec<String> {
+        let mut slots = self.slots.lock();
+        let gone = slots.iter_mut().filter(|(id, _)| !wanted.contains(*id));
+        gone.map(|(id, slot)| {
+            slot.leaving = true;
+            slot.preparing = None;
+            id.clone()
+        })
+        .collect()
+    }
+
+    /// The host itself failed while it prepared the exporter.
+    fn give_up(&self, id: &str, number: u64) {
+        let mut slots = self.slots.lock();
+        if let Some(slot) = slots.get_mut(id)
+            && slot
+                .preparing
+                .as_ref()
+                .is_some_and(|(current, _)| *current == number)
+        {
+            slot.preparing = None;
+            slot.inactive = Some("the host failed while it prepared this exporter".to_owned());
+        }
+    }
+
     /// Returns the number of the change, or `None` when the exporter runs just so, or is about to.
     fn begin_part(&self, id: &str, planned: &Planned) -> Option<u64> {
         let running = Running::of(planned);
         let mut slots = self.slots.lock();
         let slot = slots.entry(id.to_owned()).or_default();
+        // A removal that has not begun is no longer wanted.
+        slot.leaving = false;
         let next = slot.preparing.as_ref().map(|(_, next)| next);
         if next.or(slot.running.as_ref()) == Some(&running) {
             return None;
@@ -251,7 +285,7 @@ impl Host {
         if let Some(reason) = &waiting.reason {
             slot.inactive = Some(reason.clone());
             slot.preparing = None;
-            slot.changes += 1;
+            slot.leaving = slot.running.is_some();
         }
         slot.running.is_some()
     }
@@ -261,9 +295,10 @@ impl Host {
         &self,
         waiting: &Waiting,
         begin: Option<StartAt>,
+        known: &BTreeSet<String>,
     ) -> Result<(), QueueError> {
         let id = waiting.id.as_str();
-        if self.queue.report().cursors.contains_key(id) {
+        if known.contains(id) {
             return self.queue.stay(id).await;
         }
         if waiting.signals.is_empty() {
@@ -280,8 +315,8 @@ impl Host {
         planned: &Planned,
         component: &Component,
         begin: Option<StartAt>,
+        is_known: bool,
     ) -> Result<(), QueueError> {
-        let is_known = self.queue.report().cursors.contains_key(id.as_str());
         if is_known {
             return self.queue.stay(id.as_str()).await;
         }
@@ -367,16 +402,28 @@ impl Host {
         let _turn = turn.lock().await;
         let was_there = {
             let mut slots = self.slots.lock();
-            let slot = slots.entry(id.clone()).or_default();
-            slot.preparing = None;
-            slot.running.take().is_some()
+            match slots.get_mut(&id) {
+                Some(slot) if slot.leaving => {
+                    slot.leaving = false;
+                    slot.running.take().is_some()
+                }
+                // It is wanted again.
+                _ => return Part::Superseded,
+            }
         };
         let leaving = self.delivery.lock().await.remove(&id, GRACE);
         if let Some(leaving) = leaving {
             leaving.ended().await;
         }
-        if !stays {
-            self.slots.lock().remove(&id);
+        let is_wanted_again = {
+            let mut slots = self.slots.lock();
+            let again = slots.get(&id).is_some_and(|slot| slot.preparing.is_some());
+            if !stays && !again {
+                slots.remove(&id);
+            }
+            again
+        };
+        if !stays && !is_wanted_again {
             if let Err(error) = self.queue.leave(&id).await {
                 warn!(exporter = id, %error, "The queue keeps the place of an exporter that was removed.");
             }

@@ -261,7 +261,7 @@ impl<'a> Current<'a> {
         let survey = self.survey(ctx.environment);
         let problems = survey.problems();
         if !problems.is_empty() {
-            return self.refuse(problems);
+            return self.refuse(is_start, problems);
         }
         self.said.notes(&survey.choice.notes, ctx);
         self.said.idle(&survey.idle(), &survey.files, is_start);
@@ -311,8 +311,8 @@ impl<'a> Current<'a> {
     }
 
     /// Problems end a start; a host that runs goes on as it was.
-    fn refuse(&mut self, problems: Vec<Problem>) -> Result<(), Ended> {
-        if !self.settled.is_cancelled() {
+    fn refuse(&mut self, is_start: bool, problems: Vec<Problem>) -> Result<(), Ended> {
+        if is_start {
             return Err(Ended::Problems(problems));
         }
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();

@@ -112,7 +112,7 @@ impl Request<'_> {
                 }
             }
             Found::Approved { digest, file } => {
-                let Some(approval) = self.approvals.of_digest(&digest).cloned() else {
+                let Some(approval) = self.approvals.of(&digest, None, &file).cloned() else {
                     return;
                 };
                 let consent = Consent::Approved(Box::new(approval));
@@ -157,10 +157,8 @@ impl Request<'_> {
         if self.is_built_in(&facts.digest) {
             return Some(Consent::BuiltIn);
         }
-        let approval = match id {
-            Some(id) => self.approvals.of(&facts.digest, id.as_str()),
-            None => self.approvals.of_digest(&facts.digest),
-        };
+        let id = id.map(ExporterId::as_str);
+        let approval = self.approvals.of(&facts.digest, id, &facts.real);
         approval.map(|approval| Consent::Approved(Box::new(approval.clone())))
     }
 
@@ -189,7 +187,11 @@ impl Request<'_> {
         };
         let file = match self.places(files).find(&exporter.component) {
             Found::Approved { digest, file } => {
-                if let Some(approval) = self.approvals.of(&digest, id.as_str()).cloned() {
+                if let Some(approval) = self
+                    .approvals
+                    .of(&digest, Some(id.as_str()), &file)
+                    .cloned()
+                {
                     let consent = Consent::Approved(Box::new(approval));
                     let source = Source::kept(self.approvals, &digest, &file);
                     choice.wanted.push(wanted(source, Some(digest), consent));
@@ -263,7 +265,7 @@ impl Request<'_> {
     ) {
         let real = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let approval = match &exporter.grant.digest {
-            Some(pinned) => self.approvals.of(pinned, id.as_str()),
+            Some(pinned) => self.approvals.of(pinned, Some(id.as_str()), &real),
             None => self.approvals.of_file(&real, Some(id.as_str())),
         };
         choice.idle.push(Idle {
@@ -327,7 +329,7 @@ impl Request<'_> {
             return choice.idle.push(idle(None, state));
         };
         let built_in = self.built_in_name(&facts.digest);
-        let approval = self.approvals.of_digest(&facts.digest);
+        let approval = self.approvals.of(&facts.digest, None, &facts.real);
         let known = built_in.or(approval.map(|approval| approval.name.as_str()));
         if self.config.plugins.discovery == Discovery::Off {
             return choice.idle.push(idle(known, IdleState::NotNamed));
