@@ -423,10 +423,11 @@ impl Host {
             }
             again
         };
-        if !stays && !is_wanted_again {
-            if let Err(error) = self.queue.leave(&id).await {
-                warn!(exporter = id, %error, "The queue keeps the place of an exporter that was removed.");
-            }
+        if !stays
+            && !is_wanted_again
+            && let Err(error) = self.queue.leave(&id).await
+        {
+            warn!(exporter = id, %error, "The queue keeps the place of an exporter that was removed.");
         }
         let before = self.pools_mut().remove(&id);
         end(before).await;

@@ -169,12 +169,6 @@ impl Request<'_> {
         exporter: &ExporterConfig,
         files: &Files,
     ) {
-        let problem = |message: String, fix: Option<String>| Problem {
-            at: exporter.at,
-            path: format!("exporters.{id}"),
-            message,
-            fix,
-        };
         let wanted = |source: Source, digest: Option<String>, consent: Consent| Wanted {
             source,
             digest,
@@ -209,7 +203,12 @@ impl Request<'_> {
                 if is_there {
                     choice.waiting.insert(id.clone(), nothing.message);
                 } else {
-                    choice.problems.push(problem(nothing.message, nothing.fix));
+                    choice.problems.push(Problem {
+                        at: exporter.at,
+                        path: format!("exporters.{id}"),
+                        message: nothing.message,
+                        fix: nothing.fix,
+                    });
                 }
                 return;
             }
@@ -233,12 +232,7 @@ impl Request<'_> {
             if *pinned == facts.digest {
                 return choice.wanted.push(of_file(Consent::Config));
             }
-            let reason = format!(
-                "{} has digest {}, and the config wants {}",
-                file.display(),
-                super::short(&facts.digest),
-                super::short(pinned)
-            );
+            let reason = other_digest(&file, &facts.digest, pinned);
             return self.keep_running(choice, id, exporter, &file, &reason);
         }
         if let Some(consent) = self.standing_consent(facts, Some(id)) {
@@ -414,6 +408,12 @@ impl Request<'_> {
             });
         }
     }
+}
+
+fn other_digest(file: &Path, found: &str, wanted: &str) -> String {
+    let (found, wanted) = (super::short(found), super::short(wanted));
+    let file = file.display();
+    format!("{file} has digest {found}, and the config wants {wanted}")
 }
 
 fn reason(files: &Files, file: &Path) -> String {
