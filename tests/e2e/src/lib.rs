@@ -201,3 +201,35 @@ pub fn lines(file: &Path) -> anyhow::Result<Vec<String>> {
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(text.lines().map(str::to_owned).collect())
 }
+
+/// Accepts agent runs `numbers`, one at a time.
+///
+/// # Errors
+/// When the host cannot be reached or refuses one.
+pub async fn send_runs(host: &RunningHost, numbers: std::ops::Range<u64>) -> anyhow::Result<()> {
+    for n in numbers {
+        let event = span(n, n, None, "agent_run");
+        let reply = host.send_events(ndjson(&[event])).await?;
+        anyhow::ensure!(reply.status == 200, "{}: {}", reply.status, reply.text());
+    }
+    Ok(())
+}
+
+/// Replaces a file as editors do: a reader sees the old one or the new one.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn replace_file(file: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    let new = file.with_extension("new");
+    std::fs::write(&new, content)?;
+    Ok(std::fs::rename(&new, file)?)
+}
+
+/// A component that no host brings along. It posts names to `SEQUENCER_ENDPOINT`.
+///
+/// # Errors
+/// When it does not build.
+pub fn foreign_component() -> anyhow::Result<Vec<u8>> {
+    let file = components::package("sequencer-guest", "sequencer")?;
+    Ok(std::fs::read(file)?)
+}

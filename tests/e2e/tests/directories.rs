@@ -3,18 +3,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use e2e::{Config, run};
+use e2e::{Config, foreign_component as foreign, run};
 use kit::backend::{Backend, RecordEverything};
-use kit::components;
 use kit::fixtures::{ndjson, span};
 use kit::host::HostCommand;
-
-fn foreign() -> anyhow::Result<Vec<u8>> {
-    Ok(std::fs::read(components::package(
-        "sequencer-guest",
-        "sequencer",
-    )?)?)
-}
 
 #[tokio::test]
 async fn a_data_directory_that_others_can_write_gets_folders_of_the_hosts_own() -> anyhow::Result<()>

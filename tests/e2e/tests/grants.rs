@@ -8,41 +8,20 @@
 
 use std::path::Path;
 
-use e2e::{Config, accounts, run};
+use e2e::{
+    Config, accounts, foreign_component as foreign, replace_file as replace, run, send_runs as send,
+};
 use kit::accounts::Account;
 use kit::backend::langfuse::{Langfuse, SPAN};
 use kit::backend::{Backend, Behaviour, RecordEverything, Which};
 use kit::client::Outgoing;
 use kit::components;
 use kit::fixtures::{ndjson, span};
-use kit::host::{HostCommand, RunningHost};
+use kit::host::HostCommand;
 use serde_json::Value;
 
 fn one_event() -> String {
     ndjson(&[span(1, 1, None, "agent_run")])
-}
-
-async fn send(host: &RunningHost, numbers: std::ops::Range<u64>) -> anyhow::Result<()> {
-    for n in numbers {
-        let event = span(n, n, None, "agent_run");
-        assert_eq!(host.send_events(ndjson(&[event])).await?.status, 200);
-    }
-    Ok(())
-}
-
-/// Replaces a file as a copy of another program would.
-fn replace(file: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
-    let new = file.with_extension("new");
-    std::fs::write(&new, content)?;
-    Ok(std::fs::rename(&new, file)?)
-}
-
-/// A component that no host brings along. Its variable is `SEQUENCER_ENDPOINT`.
-fn foreign() -> anyhow::Result<Vec<u8>> {
-    Ok(std::fs::read(components::package(
-        "sequencer-guest",
-        "sequencer",
-    )?)?)
 }
 
 /// The same program with other bytes.

@@ -8,30 +8,13 @@
 
 use std::path::{Path, PathBuf};
 
-use e2e::{Config, accounts, lines, run};
+use e2e::{Config, accounts, lines, replace_file as replace, run, send_runs as send};
 use kit::accounts::Account;
-use kit::backend::{Backend, Behaviour, RecordEverything, Which};
+use kit::backend::{Backend, Behaviour, Gate, RecordEverything, Which};
 use kit::client::Outgoing;
 use kit::components;
-use kit::fixtures::{ndjson, span};
 use kit::host::{DEADLINE, HostCommand, RunningHost, Signal};
 use serde_json::Value;
-
-/// Accepts spans `from..to`, one at a time.
-async fn send(host: &RunningHost, numbers: std::ops::Range<u64>) -> anyhow::Result<()> {
-    for n in numbers {
-        let event = span(n, n, None, "agent_run");
-        assert_eq!(host.send_events(ndjson(&[event])).await?.status, 200);
-    }
-    Ok(())
-}
-
-/// Replaces a file as editors do: a reader sees the old one or the new one.
-fn replace(file: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
-    let new = file.with_extension("new");
-    std::fs::write(&new, content)?;
-    Ok(std::fs::rename(&new, file)?)
-}
 
 /// A host with a config that can be changed, and where it is.
 fn host(config: &Config) -> anyhow::Result<(HostCommand, PathBuf)> {
@@ -208,6 +191,32 @@ async fn a_broken_config_changes_nothing_and_says_why_until_it_is_mended() -> an
         accounts(&finished)?.of("json/a", "traces")?,
         Account::delivered(3)
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_exporter_that_comes_back_while_it_is_being_removed_runs_on() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let backend = Backend::start(RecordEverything).await?;
+    let gate = Gate::new();
+    backend.on(Which::all().first(1), Behaviour::Slow(gate.clone()));
+    let json = Config::new().json("json", &dir.path().join("a"))?;
+    let both = json.clone().langfuse("langfuse", &backend.url())?;
+    let (command, file) = host(&both)?;
+    let host = command.start().await?;
+    send(&host, 0..1).await?;
+    backend.wait_for_requests(1).await?;
+    // The call under way keeps the removal waiting while the config brings the exporter back.
+    replace(&file, json.yaml())?;
+    host.wait_for_log("now=\"stopping\"").await?;
+    replace(&file, both.yaml())?;
+    host.wait_for_log("added=[\"langfuse\"]").await?;
+    gate.open();
+    send(&host, 1..4).await?;
+    let finished = host.terminate().await?;
+    finished.expect_code(0)?;
+    let account = accounts(&finished)?.of("langfuse", "traces")?;
+    assert_eq!((account.received, account.queued), (4, 0), "{account:?}");
     Ok(())
 }
 

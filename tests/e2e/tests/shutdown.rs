@@ -63,6 +63,29 @@ async fn a_backend_that_never_answers_does_not_keep_the_host_alive() -> anyhow::
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_the_host_at_once() -> anyhow::Result<()> {
+    let backend = Backend::start(Langfuse::default()).await?;
+    backend.on(Which::all(), Behaviour::Never);
+    let host = run(&Config::new().langfuse("langfuse", &backend.url())?)?
+        .start()
+        .await?;
+    host.send_events(ndjson(&bench_spans(30, 1_300))).await?;
+    backend.wait_for_requests(1).await?;
+    host.signal(kit::host::Signal::TERM)?;
+    // A host that is told to stop takes no more: then the first signal has been heard.
+    while host.send_events(ndjson(&bench_spans(1, 100))).await.is_ok() {}
+    host.signal(kit::host::Signal::TERM)?;
+    let finished = host.ended().await?;
+    finished.expect_code(3)?;
+    assert!(
+        finished.stderr.contains("the host was stopped at once"),
+        "{}",
+        finished.stderr
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_request_in_flight_is_finished_and_counted() -> anyhow::Result<()> {
     let backend = Backend::start(Langfuse::default()).await?;
     let gate = Gate::new();
