@@ -76,5 +76,5 @@ security: build ## Run every hostile component and file beside a healthy one.
 
 FUZZ_SECONDS := 15
 
-fuzz: ## Feed receivers, components and settings what nobody would write, each of six targets for FUZZ_SECONDS.
+fuzz: ## Fuzz receivers, components and settings: six targets, FUZZ_SECONDS each.
 	tests/fuzz/run.sh $(FUZZ_SECONDS)

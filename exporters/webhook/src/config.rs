@@ -18,7 +18,7 @@ pub const MAX_BYTES: u32 = 1 << 20;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Where events are posted. Path and query are placeholders: whoever knows them may post.
+    /// Where events are posted. Path and query are placeholders, because they are the only secret.
     pub url: String,
     /// Array or lines.
     #[serde(default)]
