@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::digest;
+
 /// The longest default value that is kept word for word; longer ones are kept as their digest.
 const MAX_DEFAULT_BYTES: usize = 1024;
 
@@ -58,10 +60,7 @@ impl SettingGrant {
         if text.len() <= MAX_DEFAULT_BYTES {
             return text;
         }
-        format!(
-            "sha256:{}",
-            crate::approvals::store::hex_digest(text.as_bytes())
-        )
+        digest(text.as_bytes())
     }
 
     /// What this setting has and `given` has not, in words.

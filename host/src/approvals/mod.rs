@@ -7,10 +7,12 @@
 //! This room keeps and compares approvals. Who asks for what is in [`crate::config::component`]; which component runs is
 //! decided in [`crate::config::select`].
 
+mod digest;
 pub mod directory;
 pub mod grants;
 pub mod store;
 
+pub use digest::digest;
 pub use directory::{DirectoryError, StateDirectory};
 pub use grants::{Grants, SettingGrant};
 pub use store::{Approval, Approvals, ApprovalsError, ApprovedBy};

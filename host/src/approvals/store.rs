@@ -12,7 +12,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::directory::{DirectoryError, StateDirectory, own_directory};
 use super::grants::Grants;
@@ -108,14 +107,6 @@ pub enum ApprovalsError {
 struct Saved {
     format: u32,
     approvals: Vec<Approval>,
-}
-
-/// SHA-256 in lower-case hex.
-#[must_use]
-pub fn hex_digest(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    crate::event::escape::push_hex(&mut text, &Sha256::digest(bytes));
-    text
 }
 
 impl Approvals {
@@ -360,7 +351,7 @@ mod tests {
     fn approval(exporter: &str, bytes: &[u8]) -> Approval {
         Approval {
             exporter: exporter.to_owned(),
-            digest: format!("sha256:{}", hex_digest(bytes)),
+            digest: crate::approvals::digest(bytes),
             name: exporter.to_owned(),
             version: "1.0.0".to_owned(),
             file: Some(PathBuf::from(format!("/plugins/{exporter}.wasm"))),

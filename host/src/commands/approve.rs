@@ -248,7 +248,7 @@ pub(super) fn record_bytes(
     bytes: &[u8],
     approval: Approval,
 ) -> Result<(), String> {
-    let digest = format!("sha256:{}", crate::approvals::store::hex_digest(bytes));
+    let digest = crate::approvals::digest(bytes);
     if digest != approval.digest {
         let (now, then) = (short(&digest), short(&approval.digest));
         return Err(format!(

@@ -6,7 +6,8 @@ use clap::Parser;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::approvals::store::{FILE_NAME, hex_digest};
+use crate::approvals::digest;
+use crate::approvals::store::FILE_NAME;
 use crate::approvals::{Approvals, StateDirectory};
 use crate::cli::Cli;
 use crate::config::select::FileFacts;
@@ -113,7 +114,7 @@ impl World {
             ComponentFacts::sample("langfuse", &[Signal::Traces, Signal::Scores], schema);
         let lines = ComponentFacts::sample("json", &Signal::ALL, json!({}));
         let [langfuse, lines] = [langfuse, lines].map(|component| ComponentFacts {
-            digest: format!("sha256:{}", hex_digest(component.name.as_bytes())),
+            digest: digest(component.name.as_bytes()),
             ..component
         });
         let shelf = Shelf(
@@ -403,7 +404,7 @@ fn a_changed_file_needs_approval_and_the_difference_is_shown() {
     let file = world.path("plugins/langfuse.wasm");
     assert_eq!(world.run(&["plugin", "approve", &file]).0, Exit::Fine);
     let changed = world.shelf.0.get_mut("langfuse.wasm").unwrap();
-    changed.digest = format!("sha256:{}", hex_digest(b"langfuse-2"));
+    changed.digest = digest(b"langfuse-2");
     changed.version = "0.2.0".to_owned();
     changed.settings_schema["properties"]["team"] =
         json!({"type": "string", "x-env": ["LANGFUSE_TEAM"]});
