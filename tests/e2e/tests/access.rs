@@ -373,7 +373,9 @@ async fn tokens_of_a_file_and_the_environment_have_labels_and_projects() -> anyh
     )?;
     let config = Config::new().json("json", &file)?;
     let command = run(&config)?.env("MASTRA_HOST_TOKEN", "from-the-environment");
-    let host = command.arg("--token-file").arg(&tokens).start().await?;
+    // A host that is told to end does not wait for components that are still prepared.
+    let command = command.arg("--token-file").arg(&tokens);
+    let host = command.start_with_token("token-of-a").await?;
     let spans = json!({"spans": [span(1, 1, None, "agent_run")["exportedSpan"]]}).to_string();
     for (path, token, status) in [
         ("/ai/spans/publish", "token-of-a", 200),

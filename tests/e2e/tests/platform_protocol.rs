@@ -154,7 +154,7 @@ async fn only_known_tokens_may_publish_when_there_are_any() -> anyhow::Result<()
     let config = Config::new()
         .section(tokens)
         .langfuse("langfuse", &backend.url())?;
-    let host = run(&config)?.start().await?;
+    let host = run(&config)?.start_with_token("let-me-in").await?;
     let body = json!({"spans": [span(1, 1, None, "agent_run")["exportedSpan"]]});
     for (authorization, status) in [
         (None, 401),

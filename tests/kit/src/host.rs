@@ -187,7 +187,17 @@ impl HostCommand {
     /// When it ends instead, or says nothing for [`DEADLINE`]; the message has its log.
     pub async fn start(self) -> anyhow::Result<RunningHost> {
         let host = self.on_free_ports().start_bare().await?;
-        host.ready().await?;
+        host.ready(None).await?;
+        Ok(host)
+    }
+
+    /// As [`HostCommand::start`], for a host that tells a sender with this token alone what is still prepared.
+    ///
+    /// # Errors
+    /// As [`HostCommand::start`].
+    pub async fn start_with_token(self, token: &str) -> anyhow::Result<RunningHost> {
+        let host = self.on_free_ports().start_bare().await?;
+        host.ready(Some(token)).await?;
         Ok(host)
     }
 
@@ -492,10 +502,14 @@ impl RunningHost {
         self.process.child.id()
     }
 
-    async fn ready(&self) -> anyhow::Result<()> {
+    async fn ready(&self, token: Option<&str>) -> anyhow::Result<()> {
         let asked = tokio::time::timeout(DEADLINE, async {
             loop {
-                let mut reply = self.send(Outgoing::get("/readyz?verbose")).await?;
+                let mut request = Outgoing::get("/readyz?verbose");
+                if let Some(token) = token {
+                    request = request.header("authorization", &format!("Bearer {token}"));
+                }
+                let mut reply = self.send(request).await?;
                 if reply.status == 401 {
                     // Details need a token where there are tokens.
                     reply = self.send(Outgoing::get("/readyz")).await?;
