@@ -3,13 +3,15 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 EXPORTERS := arize braintrust cloud datadog default grafana-cloud json laminar langfuse langsmith otel posthog prometheus sentry webhook
 DENY := target/tools/cargo-deny
+# Miri comes with nightly compilers only.
+MIRI_TOOLCHAIN := nightly-2026-05-20
 CARGO_TEST := cargo test --release --locked
 # The components as one file, which the host embeds. Every build of the host names it, so that cargo finds them all equal.
 ARCHIVE := $(CURDIR)/target/components.tar.zst
 # The host's own tests: not optimised, they compile in a quarter of the time. What the other tests start is the release build.
 HOST_TESTS := --config profile.release.package.mastra-host.opt-level=0 --config profile.release.package.mastra-host.codegen-units=256
 
-.PHONY: help setup build exporters components demo test test-peers wit lint deny bench chaos fuzz security
+.PHONY: help setup build exporters components demo test test-peers wit lint deny bench chaos fuzz miri security
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -75,6 +77,10 @@ security: build ## Run every hostile component and file beside a healthy one.
 	MASTRA_HOST_BIN=target/release/mastra-host target/release/security
 
 FUZZ_SECONDS := 15
+
+miri: ## Run the tests of the SDK's allocator under Miri, which sees undefined behaviour.
+	rustup toolchain install $(MIRI_TOOLCHAIN) --profile minimal --component miri,rust-src
+	cargo +$(MIRI_TOOLCHAIN) miri test --locked -p mastra-exporter-sdk --lib --target-dir target/miri batch_memory
 
 fuzz: ## Fuzz receivers, components and settings: six targets, FUZZ_SECONDS each.
 	tests/fuzz/run.sh $(FUZZ_SECONDS)

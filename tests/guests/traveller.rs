@@ -53,9 +53,12 @@ impl lifecycle::Guest for Traveller {
             },
             phases: lifecycle::SpanPhases::ENDED,
             grouping: lifecycle::Grouping::Ungrouped,
-            idempotent: lifecycle::IdempotentSignals::TRACES,
+            idempotent: lifecycle::Signals::TRACES,
             flush_interval: None,
             hosts: vec![lifecycle::HostRequest::FromSetting("endpoint".to_owned())],
+            reads: Vec::new(),
+            prefers_otlp: lifecycle::Signals::empty(),
+            extra: None,
         }
     }
 

@@ -45,7 +45,7 @@ async fn every_command_of_the_authors_guide_works() -> anyhow::Result<()> {
         "{said}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    assert!(said.contains("mastra:observability@0.1.1"), "{said}");
+    assert!(said.contains("mastra:observability@0.1.0"), "{said}");
     let requests = backend.requests();
     assert_eq!(requests.len(), 1, "{said}");
     assert!(

@@ -71,7 +71,7 @@ impl Delivery {
         } else {
             // The points stay: the host sees them held for longer and longer, the reason is only here.
             let outcome = failed.outcome;
-            mastra_exporter_sdk::log::line(&format!("no points were taken: {outcome:?}"));
+            mastra_exporter_sdk::log::warn(&format!("no points were taken: {outcome:?}"));
         }
         acknowledged
     }
@@ -102,7 +102,7 @@ impl Delivery {
                 }
                 // Nobody knows which points were refused, and none may come again.
                 SendOutcome::Partial(partial) => {
-                    mastra_exporter_sdk::log::line(&format!(
+                    mastra_exporter_sdk::log::warn(&format!(
                         "the backend refused {} of {} points",
                         partial.rejected_count,
                         part.len()

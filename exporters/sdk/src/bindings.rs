@@ -17,10 +17,11 @@ pub mod base {
     wit_bindgen::generate!({
         path: "../../wit",
         inline: "package mastra:sdk-base; world base {
-            import mastra:observability/types@0.1.1;
-            import mastra:observability/http@0.1.1;
-            import mastra:observability/store@0.1.1;
-            import mastra:observability/output@0.1.1;
+            import mastra:observability/types@0.1.0;
+            import mastra:observability/http@0.1.0;
+            import mastra:observability/store@0.1.0;
+            import mastra:observability/output@0.1.0;
+            import mastra:observability/log@0.1.0;
         }",
         world: "mastra:sdk-base/base",
         generate_all,
@@ -33,9 +34,9 @@ pub mod base {
 pub mod lifecycle {
     wit_bindgen::generate!({
         path: "../../wit",
-        inline: "package mastra:sdk-lifecycle; world export-lifecycle { export mastra:observability/lifecycle@0.1.1; }",
+        inline: "package mastra:sdk-lifecycle; world export-lifecycle { export mastra:observability/lifecycle@0.1.0; }",
         world: "mastra:sdk-lifecycle/export-lifecycle",
-        with: { "mastra:observability/types@0.1.1": crate::bindings::base::mastra::observability::types },
+        with: { "mastra:observability/types@0.1.0": crate::bindings::base::mastra::observability::types },
         generate_all,
         pub_export_macro: true,
         export_macro_name: "export_lifecycle",
@@ -47,9 +48,9 @@ pub mod lifecycle {
 pub mod traces {
     wit_bindgen::generate!({
         path: "../../wit",
-        inline: "package mastra:sdk-traces; world export-traces { export mastra:observability/traces@0.1.1; }",
+        inline: "package mastra:sdk-traces; world export-traces { export mastra:observability/traces@0.1.0; }",
         world: "mastra:sdk-traces/export-traces",
-        with: { "mastra:observability/types@0.1.1": crate::bindings::base::mastra::observability::types },
+        with: { "mastra:observability/types@0.1.0": crate::bindings::base::mastra::observability::types },
         generate_all,
         pub_export_macro: true,
         export_macro_name: "export_traces",
@@ -61,9 +62,9 @@ pub mod traces {
 pub mod logs {
     wit_bindgen::generate!({
         path: "../../wit",
-        inline: "package mastra:sdk-logs; world export-logs { export mastra:observability/logs@0.1.1; }",
+        inline: "package mastra:sdk-logs; world export-logs { export mastra:observability/logs@0.1.0; }",
         world: "mastra:sdk-logs/export-logs",
-        with: { "mastra:observability/types@0.1.1": crate::bindings::base::mastra::observability::types },
+        with: { "mastra:observability/types@0.1.0": crate::bindings::base::mastra::observability::types },
         generate_all,
         pub_export_macro: true,
         export_macro_name: "export_logs",
@@ -75,9 +76,9 @@ pub mod logs {
 pub mod metrics {
     wit_bindgen::generate!({
         path: "../../wit",
-        inline: "package mastra:sdk-metrics; world export-metrics { export mastra:observability/metrics@0.1.1; }",
+        inline: "package mastra:sdk-metrics; world export-metrics { export mastra:observability/metrics@0.1.0; }",
         world: "mastra:sdk-metrics/export-metrics",
-        with: { "mastra:observability/types@0.1.1": crate::bindings::base::mastra::observability::types },
+        with: { "mastra:observability/types@0.1.0": crate::bindings::base::mastra::observability::types },
         generate_all,
         pub_export_macro: true,
         export_macro_name: "export_metrics",
@@ -89,9 +90,9 @@ pub mod metrics {
 pub mod scores {
     wit_bindgen::generate!({
         path: "../../wit",
-        inline: "package mastra:sdk-scores; world export-scores { export mastra:observability/scores@0.1.1; }",
+        inline: "package mastra:sdk-scores; world export-scores { export mastra:observability/scores@0.1.0; }",
         world: "mastra:sdk-scores/export-scores",
-        with: { "mastra:observability/types@0.1.1": crate::bindings::base::mastra::observability::types },
+        with: { "mastra:observability/types@0.1.0": crate::bindings::base::mastra::observability::types },
         generate_all,
         pub_export_macro: true,
         export_macro_name: "export_scores",
@@ -103,9 +104,9 @@ pub mod scores {
 pub mod feedback {
     wit_bindgen::generate!({
         path: "../../wit",
-        inline: "package mastra:sdk-feedback; world export-feedback { export mastra:observability/feedback@0.1.1; }",
+        inline: "package mastra:sdk-feedback; world export-feedback { export mastra:observability/feedback@0.1.0; }",
         world: "mastra:sdk-feedback/export-feedback",
-        with: { "mastra:observability/types@0.1.1": crate::bindings::base::mastra::observability::types },
+        with: { "mastra:observability/types@0.1.0": crate::bindings::base::mastra::observability::types },
         generate_all,
         pub_export_macro: true,
         export_macro_name: "export_feedback",
@@ -117,11 +118,24 @@ pub mod feedback {
 pub mod page {
     wit_bindgen::generate!({
         path: "../../wit",
-        inline: "package mastra:sdk-page; world export-page { export mastra:observability/page@0.1.1; }",
+        inline: "package mastra:sdk-page; world export-page { export mastra:observability/page@0.1.0; }",
         world: "mastra:sdk-page/export-page",
         generate_all,
         pub_export_macro: true,
         export_macro_name: "export_page",
+        additional_derives: [PartialEq],
+    });
+}
+
+/// The exported interface `probe`.
+pub mod probe {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package mastra:sdk-probe; world export-probe { export mastra:observability/probe@0.1.0; }",
+        world: "mastra:sdk-probe/export-probe",
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_probe",
         additional_derives: [PartialEq],
     });
 }
@@ -131,7 +145,7 @@ pub mod page {
 pub mod batch_memory {
     wit_bindgen::generate!({
         path: "../../wit",
-        inline: "package mastra:sdk-batch-memory; world export-batch-memory { export mastra:observability/batch-memory@0.1.1; }",
+        inline: "package mastra:sdk-batch-memory; world export-batch-memory { export mastra:observability/batch-memory@0.1.0; }",
         world: "mastra:sdk-batch-memory/export-batch-memory",
         generate_all,
         pub_export_macro: true,

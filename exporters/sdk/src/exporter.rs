@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::batch_memory::{between, lend};
 use crate::bindings::lifecycle::exports::mastra::observability::lifecycle as wit;
-use crate::bindings::{feedback, logs, metrics, page, scores, traces};
+use crate::bindings::{feedback, logs, metrics, page, probe, scores, traces};
 use crate::records::{
     FeedbackBatch, ItemResult, LogBatch, MetricBatch, ScoreBatch, SendResult, Signal, SpanBatch,
 };
@@ -76,6 +76,14 @@ pub trait Page: Exporter {
 }
 
 pub use crate::bindings::page::exports::mastra::observability::page::{PageRequest, PageResponse};
+
+/// Tells a person, who has just written the settings, whether they are right.
+pub trait Probe: Exporter {
+    /// Asks the backend without changing anything there.
+    fn probe(&self) -> Finding;
+}
+
+pub use crate::bindings::probe::exports::mastra::observability::probe::{Finding, Verdict};
 
 /// What became of held items.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,6 +179,7 @@ pub struct Description {
     idempotent: Signals,
     flush_interval: Option<Duration>,
     hosts: Vec<wit::HostRequest>,
+    reads: Vec<wit::SignalReads>,
 }
 
 impl Description {
@@ -189,6 +198,7 @@ impl Description {
             idempotent: Signals::NONE,
             flush_interval: None,
             hosts: Vec::new(),
+            reads: Vec::new(),
         }
     }
 
@@ -243,6 +253,15 @@ impl Description {
         self
     }
 
+    /// Names the optional fields of a signal's records that the exporter looks at, as the contract writes them:
+    /// `request-context`. The others may be `None` then, which saves the work of handing them over.
+    #[must_use]
+    pub fn reads(mut self, of_signal: Signal, fields: &[&str]) -> Self {
+        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        self.reads.push(wit::SignalReads { of_signal, fields });
+        self
+    }
+
     /// The settings' JSON Schema.
     #[must_use]
     pub fn settings_schema(&self) -> String {
@@ -260,13 +279,13 @@ impl Description {
                 phases = phases | flag;
             }
         }
-        let mut idempotent = wit::IdempotentSignals::empty();
+        let mut idempotent = wit::Signals::empty();
         for (wanted, flag) in [
-            (self.idempotent.traces, wit::IdempotentSignals::TRACES),
-            (self.idempotent.logs, wit::IdempotentSignals::LOGS),
-            (self.idempotent.metrics, wit::IdempotentSignals::METRICS),
-            (self.idempotent.scores, wit::IdempotentSignals::SCORES),
-            (self.idempotent.feedback, wit::IdempotentSignals::FEEDBACK),
+            (self.idempotent.traces, wit::Signals::TRACES),
+            (self.idempotent.logs, wit::Signals::LOGS),
+            (self.idempotent.metrics, wit::Signals::METRICS),
+            (self.idempotent.scores, wit::Signals::SCORES),
+            (self.idempotent.feedback, wit::Signals::FEEDBACK),
         ] {
             if wanted {
                 idempotent = idempotent | flag;
@@ -295,6 +314,9 @@ impl Description {
             idempotent,
             flush_interval: self.flush_interval.map(nanos),
             hosts: self.hosts,
+            reads: self.reads,
+            prefers_otlp: wit::Signals::empty(),
+            extra: None,
         }
     }
 }
@@ -337,12 +359,12 @@ impl<E: Exporter> Component<E> {
 
 impl<E: Exporter> wit::Guest for Component<E> {
     fn describe() -> wit::Description {
-        between(|| E::describe().into_wit())
+        between((), |()| E::describe().into_wit())
     }
 
     fn configure(settings: String) -> Result<(), Vec<wit::SettingError>> {
-        between(|| {
-            let configured = serde_json::from_str::<E::Settings>(&settings)
+        between(settings, |settings| {
+            let configured = serde_json::from_str::<E::Settings>(settings)
                 .map_err(|error| {
                     vec![SettingError::new(
                         "",
@@ -367,7 +389,7 @@ impl<E: Exporter> wit::Guest for Component<E> {
     }
 
     fn flush() -> Vec<wit::Acknowledgement> {
-        between(|| {
+        between((), |()| {
             let acknowledged = Self::current()
                 .map(|exporter| exporter.flush())
                 .unwrap_or_default();
@@ -383,7 +405,7 @@ impl<E: Exporter> wit::Guest for Component<E> {
     }
 
     fn shutdown() {
-        between(|| {
+        between((), |()| {
             if let Some(exporter) = Self::current() {
                 exporter.shutdown();
             }
@@ -430,21 +452,36 @@ impl<E: Feedback> feedback::exports::mastra::observability::feedback::Guest for 
 impl<E: Exporter> crate::bindings::batch_memory::exports::mastra::observability::batch_memory::Guest
     for Component<E>
 {
-    fn room(bytes: u32) -> Option<u32> {
-        crate::batch_memory::room(bytes)
+    fn capacity() -> u32 {
+        crate::batch_memory::CAPACITY
+    }
+}
+
+impl<E: Probe> probe::exports::mastra::observability::probe::Guest for Component<E> {
+    fn probe() -> Finding {
+        between((), |()| {
+            Self::current().map_or_else(
+                || Finding {
+                    verdict: Verdict::Undecided,
+                    reason: "the exporter is not configured".to_owned(),
+                    said: None,
+                },
+                |exporter| exporter.probe(),
+            )
+        })
     }
 }
 
 impl<E: Page> page::exports::mastra::observability::page::Guest for Component<E> {
     fn render(request: PageRequest) -> PageResponse {
-        between(|| {
+        between(request, |request| {
             Self::current().map_or_else(
                 || PageResponse {
                     status: 503,
                     content_type: "text/plain".to_owned(),
                     body: b"not configured".to_vec(),
                 },
-                |exporter| exporter.render(&request),
+                |exporter| exporter.render(request),
             )
         })
     }

@@ -57,9 +57,9 @@
 //!
 //! # Memory
 //! The crate brings the component's allocator: what the host hands over comes from one region, which is given up when the
-//! call ends, and the component exports the contract's `batch-memory`, so that spans come there in one piece. Exports
-//! that are not this crate's must not keep what they allocate. Leave out the default feature `batch-memory` for such
-//! exports and to use an allocator of your own.
+//! call ends, and the component exports the contract's `batch-memory`, so that the records of a batch come in one block.
+//! Exports that are not this crate's must not keep what they allocate. Leave out the default feature `batch-memory` for
+//! such exports, for threads, and to use an allocator of your own.
 
 mod batch_memory;
 mod bindings;
@@ -85,8 +85,8 @@ pub mod time;
 #[doc(hidden)]
 pub use exporter::Component;
 pub use exporter::{
-    Acknowledgement, Description, Exporter, Feedback, Grouping, Logs, Metrics, Page, PageRequest,
-    PageResponse, Phases, Scores, Signals, Traces,
+    Acknowledgement, Description, Exporter, Feedback, Finding, Grouping, Logs, Metrics, Page,
+    PageRequest, PageResponse, Phases, Probe, Scores, Signals, Traces, Verdict,
 };
 
 /// What [`export!`] refers to.
@@ -94,11 +94,11 @@ pub use exporter::{
 pub mod generated {
     #[cfg(feature = "batch-memory")]
     pub use crate::bindings::batch_memory;
-    pub use crate::bindings::{feedback, lifecycle, logs, metrics, page, scores, traces};
+    pub use crate::bindings::{feedback, lifecycle, logs, metrics, page, probe, scores, traces};
 }
 
 /// Makes the component: exports its life cycle and exactly the signals named, among `traces`, `logs`, `metrics`,
-/// `scores`, `feedback`, and `page`. The type implements [`Exporter`] and the trait of each. Once in a crate; natively
+/// `scores`, `feedback`, `page` and `probe`. The type implements [`Exporter`] and the trait of each. Once in a crate; natively
 /// it only checks that the traits are implemented.
 #[macro_export]
 macro_rules! export {
@@ -152,6 +152,9 @@ macro_rules! __export_interface {
     (feedback $component:ident) => {
         $crate::generated::feedback::export_feedback!($component with_types_in $crate::generated::feedback);
     };
+    (probe $component:ident) => {
+        $crate::generated::probe::export_probe!($component with_types_in $crate::generated::probe);
+    };
     (page $component:ident) => {
         $crate::generated::page::export_page!($component with_types_in $crate::generated::page);
     };
@@ -179,6 +182,10 @@ macro_rules! __check_interface {
     (feedback $exporter:ty) => {
         const fn feedback<E: $crate::Feedback>() {}
         feedback::<$exporter>();
+    };
+    (probe $exporter:ty) => {
+        const fn probe<E: $crate::Probe>() {}
+        probe::<$exporter>();
     };
     (page $exporter:ty) => {
         const fn page<E: $crate::Page>() {}

@@ -25,7 +25,7 @@ pub struct ComponentFacts {
     pub name: String,
     /// Semver of the component.
     pub version: String,
-    /// Contract that it was built for: `mastra:observability@0.1.1`.
+    /// Contract that it was built for: `mastra:observability@0.1.0`.
     pub contract: String,
     /// `sha256:` and the file's digest in hex.
     pub digest: String,

@@ -9,7 +9,7 @@ use crate::event::Signal;
 /// The contract's package.
 const PACKAGE: &str = "mastra:observability";
 /// The contract version that this host speaks; a test compares it with `wit/`.
-pub(super) const CONTRACT_VERSION: Version = Version::new(0, 1, 1);
+pub(super) const CONTRACT_VERSION: Version = Version::new(0, 1, 0);
 
 /// Interfaces of WASI 0.2 that are linked, with nothing granted but what `http` grants.
 const WASI_PACKAGES: [&str; 7] = [
@@ -55,7 +55,7 @@ pub(super) fn check_import(import: &str) -> Result<(), LoadError> {
     if let Some((interface, version)) = of_contract(import) {
         check_version(import, version)?;
         return match interface {
-            "http" | "output" | "store" | "types" => Ok(()),
+            "http" | "log" | "output" | "store" | "types" => Ok(()),
             _ => unknown("upgrade mastra-host if a later contract has it, or leave it out"),
         };
     }

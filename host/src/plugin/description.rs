@@ -8,8 +8,9 @@ use semver::Version;
 use serde_json::{Map, Value};
 
 use super::bindings::exported::lifecycle as wit;
-use super::limits;
 use super::load_error::LoadError;
+use super::records::SignalReads;
+use super::{imports, limits};
 use crate::config::component::Grouping;
 use crate::config::settings::{bounds, marks};
 use crate::event::Signal;
@@ -42,6 +43,8 @@ pub struct Description {
     pub flush_interval: Option<Duration>,
     /// The places that the component asks to speak to.
     pub hosts: Vec<HostRequest>,
+    /// What it looks at; of a signal that is not listed everything.
+    pub reads: Vec<SignalReads>,
 }
 
 /// A component that asks for more frequent flushes gets them this often: each is a call.
@@ -146,7 +149,8 @@ pub(super) fn check(
         max_bytes,
         phases,
         grouping,
-        idempotent: idempotent(described.idempotent),
+        idempotent: signal_set(described.idempotent),
+        reads: described.reads.into_iter().map(signal_reads).collect(),
         flush_interval: described
             .flush_interval
             .map(|nanos| Duration::from_nanos(nanos).max(LEAST_FLUSH_INTERVAL)),
@@ -205,19 +209,26 @@ fn is_kebab_case(name: &str) -> bool {
         })
 }
 
-fn idempotent(flags: wit::IdempotentSignals) -> SignalSet {
+fn signal_set(flags: wit::Signals) -> SignalSet {
     let pairs = [
-        (Signal::Traces, wit::IdempotentSignals::TRACES),
-        (Signal::Logs, wit::IdempotentSignals::LOGS),
-        (Signal::Metrics, wit::IdempotentSignals::METRICS),
-        (Signal::Scores, wit::IdempotentSignals::SCORES),
-        (Signal::Feedback, wit::IdempotentSignals::FEEDBACK),
+        (Signal::Traces, wit::Signals::TRACES),
+        (Signal::Logs, wit::Signals::LOGS),
+        (Signal::Metrics, wit::Signals::METRICS),
+        (Signal::Scores, wit::Signals::SCORES),
+        (Signal::Feedback, wit::Signals::FEEDBACK),
     ];
     pairs
         .into_iter()
         .filter(|(_, flag)| flags.contains(*flag))
         .map(|(signal, _)| signal)
         .collect()
+}
+
+fn signal_reads(reads: wit::SignalReads) -> SignalReads {
+    SignalReads {
+        signal: imports::signal_from(reads.of_signal),
+        fields: reads.fields,
+    }
 }
 
 fn host(request: wit::HostRequest, settings: &[Setting]) -> Result<HostRequest, String> {
@@ -362,8 +373,11 @@ mod tests {
             limits: wit::BatchLimits { max_items: 100, max_bytes: 1_000_000 },
             phases: wit::SpanPhases::ENDED,
             grouping: wit::Grouping::Ungrouped,
-            idempotent: wit::IdempotentSignals::TRACES | wit::IdempotentSignals::SCORES,
+            idempotent: wit::Signals::TRACES | wit::Signals::SCORES,
             flush_interval: None,
+            reads: Vec::new(),
+            prefers_otlp: wit::Signals::empty(),
+            extra: None,
             hosts: vec![
                 wit::HostRequest::Origin("https://*.example.com:8443".to_owned()),
                 wit::HostRequest::FromSetting("url".to_owned()),

@@ -10,7 +10,7 @@ use super::bindings::{exported, types as wit};
 use super::contract::{self, full_name, of_contract};
 use super::imports::HostState;
 use super::load_error::LoadError;
-use super::records::SpanBatch;
+use super::records::{LogBatch, MetricBatch, SpanBatch};
 use super::typing;
 use crate::event::Signal;
 use crate::event::signal_set::SignalSet;
@@ -18,10 +18,10 @@ use crate::event::signal_set::SignalSet;
 /// Where the exports of a component are, looked up once.
 pub(super) struct Indices {
     lifecycle: exported::lifecycle::GuestIndices,
-    /// Of the function `send`.
+    /// Of the function `send`, and so for logs and metrics.
     traces: Option<ComponentExportIndex>,
-    logs: Option<exported::logs::GuestIndices>,
-    metrics: Option<exported::metrics::GuestIndices>,
+    logs: Option<ComponentExportIndex>,
+    metrics: Option<ComponentExportIndex>,
     scores: Option<exported::scores::GuestIndices>,
     feedback: Option<exported::feedback::GuestIndices>,
     page: Option<exported::page::GuestIndices>,
@@ -31,10 +31,10 @@ pub(super) struct Indices {
 /// The exports of one instance.
 pub(super) struct Exports {
     pub(super) lifecycle: exported::lifecycle::Guest,
-    /// The function `send`, which is called with a batch of our own making.
+    /// The function `send`, which is called with a batch of the host's own lowering, and so for logs and metrics.
     pub(super) traces: Option<Func>,
-    pub(super) logs: Option<exported::logs::Guest>,
-    pub(super) metrics: Option<exported::metrics::Guest>,
+    pub(super) logs: Option<Func>,
+    pub(super) metrics: Option<Func>,
     pub(super) scores: Option<exported::scores::Guest>,
     pub(super) feedback: Option<exported::feedback::Guest>,
     pub(super) page: Option<exported::page::Guest>,
@@ -49,23 +49,9 @@ impl Indices {
     ) -> wasmtime::Result<Exports> {
         Ok(Exports {
             lifecycle: self.lifecycle.load(&mut *store, instance)?,
-            traces: self
-                .traces
-                .map(|send| {
-                    let send = instance.get_func(&mut *store, send);
-                    send.ok_or_else(|| wasmtime::Error::msg("no function `send`"))
-                })
-                .transpose()?,
-            logs: self
-                .logs
-                .as_ref()
-                .map(|indices| indices.load(&mut *store, instance))
-                .transpose()?,
-            metrics: self
-                .metrics
-                .as_ref()
-                .map(|indices| indices.load(&mut *store, instance))
-                .transpose()?,
+            traces: function(self.traces, store, instance)?,
+            logs: function(self.logs, store, instance)?,
+            metrics: function(self.metrics, store, instance)?,
             scores: self
                 .scores
                 .as_ref()
@@ -109,6 +95,31 @@ impl Indices {
     }
 }
 
+/// Finds the function `send` of an interface that has been checked.
+fn index_of_send(
+    interface: &'static str,
+) -> impl FnOnce(&InstancePre<HostState>) -> wasmtime::Result<ComponentExportIndex> {
+    move |pre| {
+        let component = pre.component();
+        let found = component.get_export_index(None, full_name(interface));
+        found
+            .and_then(|found| component.get_export_index(Some(&found), "send"))
+            .ok_or_else(|| wasmtime::Error::msg("no function `send`"))
+    }
+}
+
+fn function(
+    index: Option<ComponentExportIndex>,
+    store: &mut wasmtime::Store<HostState>,
+    instance: &Instance,
+) -> wasmtime::Result<Option<Func>> {
+    let Some(index) = index else { return Ok(None) };
+    match instance.get_func(store, index) {
+        Some(function) => Ok(Some(function)),
+        None => Err(wasmtime::Error::msg("no function `send`")),
+    }
+}
+
 /// A component's outside, checked.
 pub(super) struct Detected {
     pub(super) pre: InstancePre<HostState>,
@@ -145,19 +156,9 @@ pub(super) fn detect(
     })?;
     let indices = Indices {
         lifecycle,
-        traces: view.signal::<SpanBatch<'_>, _>(Signal::Traces, |pre| {
-            let component = pre.component();
-            let interface = component.get_export_index(None, full_name("traces"));
-            interface
-                .and_then(|interface| component.get_export_index(Some(&interface), "send"))
-                .ok_or_else(|| wasmtime::Error::msg("no function `send`"))
-        })?,
-        logs: view
-            .signal::<wit::LogBatch<'_>, _>(Signal::Logs, exported::logs::GuestIndices::new)?,
-        metrics: view.signal::<wit::MetricBatch<'_>, _>(
-            Signal::Metrics,
-            exported::metrics::GuestIndices::new,
-        )?,
+        traces: view.signal::<SpanBatch<'_>, _>(Signal::Traces, index_of_send("traces"))?,
+        logs: view.signal::<LogBatch<'_>, _>(Signal::Logs, index_of_send("logs"))?,
+        metrics: view.signal::<MetricBatch<'_>, _>(Signal::Metrics, index_of_send("metrics"))?,
         scores: view.signal::<wit::ScoreBatch<'_>, _>(
             Signal::Scores,
             exported::scores::GuestIndices::new,
@@ -169,6 +170,7 @@ pub(super) fn detect(
         page: view.page()?,
         batch_memory: view.batch_memory()?,
     };
+    view.check_uncalled()?;
     Ok(Detected {
         imports,
         pre,
@@ -302,10 +304,9 @@ impl View<'_> {
             return Ok(None);
         };
         let fits = |instance: &ComponentInstance| {
-            let room = self.function(instance, "room")?;
+            let capacity = self.function(instance, "capacity")?;
             let types = self.pre.instance_type();
-            let fits = room.typecheck::<(u32,), (Option<u32>,)>(&types).is_ok();
-            (fits && has_params(&room, &["bytes"])).then_some(())
+            capacity.typecheck::<(), (u32,)>(&types).ok()
         };
         self.checked(
             "batch-memory",
@@ -314,6 +315,34 @@ impl View<'_> {
             fits,
             exported::batch_memory::GuestIndices::new,
         )
+    }
+
+    /// Checks the types of what this host knows but does not call: a component must not find out later.
+    fn check_uncalled(&self) -> Result<(), LoadError> {
+        for interface in ["traces-otlp", "logs-otlp", "metrics-otlp"] {
+            let fits = |instance: &ComponentInstance| {
+                let send = self.function(instance, "send")?;
+                let types = self.pre.instance_type();
+                let fits = send
+                    .typecheck::<(wit::OtlpBatch<'_>,), (wit::SendResult,)>(&types)
+                    .is_ok();
+                (fits && has_params(&send, &["batch"])).then_some(())
+            };
+            if let Some((name, item)) = self.export(interface) {
+                self.checked(interface, name, item, fits, |_| Ok(()))?;
+            }
+        }
+        let fits = |instance: &ComponentInstance| {
+            let probe = self.function(instance, "probe")?;
+            let types = self.pre.instance_type();
+            probe
+                .typecheck::<(), (exported::probe::Finding,)>(&types)
+                .ok()
+        };
+        if let Some((name, item)) = self.export("probe") {
+            self.checked("probe", name, item, fits, |_| Ok(()))?;
+        }
+        Ok(())
     }
 
     fn function(&self, instance: &ComponentInstance, name: &str) -> Option<ComponentFunc> {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use bumpalo::Bump;
 use tokio::time::Instant;
 use wasmtime::Store;
-use wasmtime::component::{Func, InstancePre};
+use wasmtime::component::{Func, InstancePre, Lower};
 
 use super::answers;
-use super::bindings::exported::{batch_memory, lifecycle};
+use super::bindings::exported::lifecycle;
 use super::bindings::types as wit;
 use super::component::Component;
 use super::contained::contained;
@@ -21,7 +21,7 @@ use super::imports::{Grants, HostState};
 use super::limits::{self, Budget, CallLimits, bounded};
 use super::outcome::{Acknowledgement, CallError, ItemResult, SendOutcome, SendResult};
 use super::page::{self, PageRequest, PageResponse};
-use super::records;
+use super::records::{self, Reads};
 use super::ticker::Ticker;
 use crate::event::instrument::Instruments;
 use crate::event::records::Record;
@@ -42,6 +42,9 @@ pub(super) struct Instance {
     is_stateful: bool,
     /// Reset after each call; keeps the room that the last batch needed.
     arena: Bump,
+    reads: Reads,
+    /// Bytes of the largest block of records that it takes; 0 for a block for each text and list.
+    capacity: u32,
     /// Which settings it was configured with.
     pub(super) generation: u64,
     calls: u64,
@@ -135,6 +138,7 @@ impl Instance {
         .map_err(StartFault::Call)?;
         let ticker = Arc::clone(&component.engine.inner.ticker);
         configure(&ticker, &mut store, &exports, settings_json, budget).await?;
+        let capacity = capacity(&ticker, &mut store, &exports, budget).await?;
         let start_bytes = store.data().memory.used_bytes();
         Ok(Self {
             store,
@@ -143,6 +147,8 @@ impl Instance {
             limits: *limits,
             is_stateful: component.is_stateful(),
             arena: Bump::new(),
+            reads: component.reads.clone(),
+            capacity,
             generation: *generation,
             calls: 0,
             started: Instant::now(),
@@ -227,41 +233,40 @@ impl Instance {
             exports,
             ticker,
             arena,
+            reads,
+            capacity,
             ..
         } = self;
         let absent = || CallError::Contract(format!("the component does not export `{signal}`"));
         let tokens = &batch.tokens;
         let result = match signal {
             Signal::Traces => {
-                let send = exports.traces.ok_or_else(absent)?;
-                let batch = records::SpanBatch {
-                    ancestors: records::ancestors(arena, ancestors),
-                    ..records::span_batch(arena, &batch.spans, tokens)
-                };
-                let memory = exports.batch_memory.as_ref();
-                bounded(ticker, store, budget, |store| {
-                    send_spans(send, memory, store, batch)
-                })
-                .await
+                let guest = exports.traces.ok_or_else(absent)?;
+                let mut batch = records::span_batch(arena, &batch.spans, tokens, reads);
+                batch.ancestors = records::ancestors(arena, ancestors);
+                batch.spans.capacity = *capacity;
+                bounded(ticker, store, budget, |store| send(guest, store, batch)).await
             }
             Signal::Logs => {
-                let guest = exports.logs.as_ref().ok_or_else(absent)?;
-                let batch = records::log_batch(arena, &batch.logs, tokens);
-                bounded(ticker, store, budget, |store| guest.call_send(store, batch)).await
+                let guest = exports.logs.ok_or_else(absent)?;
+                let mut batch = records::log_batch(arena, &batch.logs, tokens, reads);
+                batch.logs.capacity = *capacity;
+                bounded(ticker, store, budget, |store| send(guest, store, batch)).await
             }
             Signal::Metrics => {
-                let guest = exports.metrics.as_ref().ok_or_else(absent)?;
-                let batch = records::metric_batch(arena, &batch.metrics, tokens);
-                bounded(ticker, store, budget, |store| guest.call_send(store, batch)).await
+                let guest = exports.metrics.ok_or_else(absent)?;
+                let mut batch = records::metric_batch(arena, &batch.metrics, tokens, reads);
+                batch.metrics.capacity = *capacity;
+                bounded(ticker, store, budget, |store| send(guest, store, batch)).await
             }
             Signal::Scores => {
                 let guest = exports.scores.as_ref().ok_or_else(absent)?;
-                let batch = records::score_batch(arena, &batch.scores, tokens);
+                let batch = records::score_batch(arena, &batch.scores, tokens, reads);
                 bounded(ticker, store, budget, |store| guest.call_send(store, batch)).await
             }
             Signal::Feedback => {
                 let guest = exports.feedback.as_ref().ok_or_else(absent)?;
-                let batch = records::feedback_batch(arena, &batch.feedback, tokens);
+                let batch = records::feedback_batch(arena, &batch.feedback, tokens, reads);
                 bounded(ticker, store, budget, |store| guest.call_send(store, batch)).await
             }
         };
@@ -341,23 +346,29 @@ impl Instance {
     }
 }
 
-/// Calls a component's `send` with records that are lowered in one write each, into one piece of memory if the component
-/// can give it.
-async fn send_spans(
+/// Calls a `send` with a batch of the host's own lowering.
+async fn send<B: Lower + Send + Sync>(
     send: Func,
-    memory: Option<&batch_memory::Guest>,
     store: &mut Store<HostState>,
-    mut batch: records::SpanBatch<'_>,
+    batch: B,
 ) -> wasmtime::Result<wit::SendResult> {
-    if let Some(memory) = memory
-        && let Ok(bytes) = u32::try_from(batch.spans.bytes())
-    {
-        let start = memory.call_room(&mut *store, bytes).await?;
-        batch.spans.piece = start.map(|start| (start, bytes));
-    }
-    let send = send.typed::<(records::SpanBatch<'_>,), (wit::SendResult,)>(&*store)?;
+    let send = send.typed::<(B,), (wit::SendResult,)>(&*store)?;
     let (result,) = send.call_async(store, (batch,)).await?;
     Ok(result)
+}
+
+/// Asks for the largest block of records that the instance takes.
+async fn capacity(
+    ticker: &Arc<Ticker>,
+    store: &mut Store<HostState>,
+    exports: &Exports,
+    budget: Budget,
+) -> Result<u32, StartFault> {
+    let Some(memory) = &exports.batch_memory else {
+        return Ok(0);
+    };
+    let capacity = bounded(ticker, store, budget, |store| memory.call_capacity(store)).await;
+    capacity.map_err(|fault| StartFault::Call(fault.explain(store, budget)))
 }
 
 /// Calls `describe` on an instance of its own, whose imports trap.

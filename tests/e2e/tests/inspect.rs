@@ -41,7 +41,7 @@ async fn langfuse_is_shown_with_its_signals_settings_and_hosts() -> anyhow::Resu
     assert!(
         shown["contract"]
             .as_str()
-            .is_some_and(|contract| contract.contains("0.1.1")),
+            .is_some_and(|contract| contract.contains("0.1.0")),
         "{shown}"
     );
     assert!(
@@ -145,7 +145,7 @@ async fn a_file_that_cannot_load_says_what_it_is_and_what_to_do() -> anyhow::Res
         (
             empty_component,
             [
-                "`mastra:observability/lifecycle@0.1.1`",
+                "`mastra:observability/lifecycle@0.1.0`",
                 "it exports nothing",
             ],
         ),

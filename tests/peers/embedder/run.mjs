@@ -44,7 +44,7 @@ function imports() {
     },
     'mastra:observability/types': {},
   };
-  const versioned = Object.entries(contract).flatMap(([name, value]) => [[name, value], [`${name}@0.1.1`, value]]);
+  const versioned = Object.entries(contract).flatMap(([name, value]) => [[name, value], [`${name}@0.1.0`, value]]);
   return { ...new WASIShim().getImportObject(), ...Object.fromEntries(versioned) };
 }
 

@@ -214,11 +214,19 @@ fn functions() -> Vec<Case> {
         ),
         of(
             Way::Settings,
-            "room points beyond the memory",
-            json!({"room": {"at": 4_294_967_288_u64}}),
+            "records in one block without an allocator for it",
+            json!({"capacity": {"bytes": 4_294_967_295_u64}}),
         ),
-        of(Way::Settings, "room traps", json!({"room": act("trap")})),
-        of(Way::Settings, "room spins", json!({"room": act("spin")})),
+        of(
+            Way::Settings,
+            "capacity traps",
+            json!({"capacity": act("trap")}),
+        ),
+        of(
+            Way::Settings,
+            "capacity spins",
+            json!({"capacity": act("spin")}),
+        ),
         of(
             Way::Settings,
             "logs trap and traces do not",

@@ -4,6 +4,7 @@
 //! of them panics, and none blocks a thread of the runtime.
 
 pub(super) mod http;
+mod log;
 pub(super) mod output;
 pub(super) mod store;
 mod wasi;
@@ -158,12 +159,13 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostS
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     imported::types::add_to_linker::<_, HostState>(&mut linker, |state| state)?;
     imported::http::add_to_linker::<_, HostState>(&mut linker, |state| state)?;
+    imported::log::add_to_linker::<_, HostState>(&mut linker, |state| state)?;
     imported::output::add_to_linker::<_, HostState>(&mut linker, |state| state)?;
     imported::store::add_to_linker::<_, HostState>(&mut linker, |state| state)?;
     Ok(linker)
 }
 
-fn signal_from(signal: types::Signal) -> Signal {
+pub(super) fn signal_from(signal: types::Signal) -> Signal {
     match signal {
         types::Signal::Traces => Signal::Traces,
         types::Signal::Logs => Signal::Logs,

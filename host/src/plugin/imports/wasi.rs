@@ -48,11 +48,38 @@ impl GuestLog {
         }
     }
 
+    /// The exporter's id, or the component's file before it has one.
+    pub(super) fn guest(&self) -> &str {
+        &self.shared.guest
+    }
+
+    /// Whether so many bytes may be logged of this call.
+    pub(super) fn take(&self, bytes: usize) -> bool {
+        self.shared.take(bytes) == bytes
+    }
+
     /// Before each call.
     pub(in crate::plugin) fn refill(&self) {
         self.shared
             .bytes_left
             .store(MAX_BYTES_A_CALL, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    /// How many of these bytes may be logged; says once a call that it was too much.
+    fn take(&self, bytes: usize) -> usize {
+        let left = self.bytes_left.load(Ordering::Relaxed);
+        let allowed = bytes.min(left);
+        self.bytes_left.store(left - allowed, Ordering::Relaxed);
+        if left > 0 && allowed < bytes {
+            tracing::debug!(
+                guest = &*self.guest,
+                cap_bytes = MAX_BYTES_A_CALL,
+                "Guest prints too much; rest of this call dropped."
+            );
+        }
+        allowed
     }
 }
 
@@ -74,18 +101,7 @@ impl Printer {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
-        let left = self.shared.bytes_left.load(Ordering::Relaxed);
-        let allowed = bytes.len().min(left);
-        self.shared
-            .bytes_left
-            .store(left - allowed, Ordering::Relaxed);
-        if left > 0 && allowed < bytes.len() {
-            tracing::debug!(
-                guest = &*self.shared.guest,
-                cap_bytes = MAX_BYTES_A_CALL,
-                "Guest prints too much; rest of this call dropped."
-            );
-        }
+        let allowed = self.shared.take(bytes.len());
         let partial = match self.channel {
             Channel::Stdout => &self.shared.stdout,
             Channel::Stderr => &self.shared.stderr,

@@ -2,6 +2,7 @@
 
 use bumpalo::Bump;
 
+use super::reads::Reads;
 use super::{Distinct, correlation, resources};
 use crate::event::records::{FeedbackItem, FeedbackValue};
 use crate::plugin::bindings::types as wit;
@@ -11,10 +12,11 @@ pub(in crate::plugin) fn feedback_batch<'a>(
     arena: &'a Bump,
     items: &'a [Box<FeedbackItem<'a>>],
     tokens: &'a [u64],
+    reads: &Reads,
 ) -> wit::FeedbackBatch<'a> {
     let mut resource_numbers = Distinct::new();
     let feedback = arena.alloc_slice_fill_iter(items.iter().map(|item| {
-        wit::FeedbackItem {
+        let mut lowered = wit::FeedbackItem {
             feedback_id: &item.feedback_id,
             time: item.time,
             trace_id: item.trace_id.as_deref(),
@@ -39,7 +41,9 @@ pub(in crate::plugin) fn feedback_batch<'a>(
                 .as_ref()
                 .map(|resource| resource_numbers.index(resource)),
             extra: item.extra.as_deref(),
-        }
+        };
+        reads.leave_out_of_feedback(&mut lowered);
+        lowered
     }));
     wit::FeedbackBatch {
         feedback,

@@ -2,6 +2,8 @@
 
 use bumpalo::Bump;
 
+use super::packed::{List, LogBatch};
+use super::reads::Reads;
 use super::{Distinct, correlation, resources, scopes, texts};
 use crate::event::records::{Log, OtelLog};
 use crate::plugin::bindings::types as wit;
@@ -11,11 +13,12 @@ pub(in crate::plugin) fn log_batch<'a>(
     arena: &'a Bump,
     logs: &'a [Box<Log<'a>>],
     tokens: &'a [u64],
-) -> wit::LogBatch<'a> {
+    reads: &Reads,
+) -> LogBatch<'a> {
     let mut resource_numbers = Distinct::new();
     let mut scope_numbers = Distinct::new();
-    let logs = arena.alloc_slice_fill_iter(logs.iter().map(|log| {
-        wit::Log {
+    let logs = &*arena.alloc_slice_fill_iter(logs.iter().map(|log| {
+        let mut lowered = wit::Log {
             log_id: &log.log_id,
             time: log.time,
             trace_id: log.trace_id.as_deref(),
@@ -38,10 +41,12 @@ pub(in crate::plugin) fn log_batch<'a>(
                 otel_log(otel, scope_index)
             }),
             extra: log.extra.as_deref(),
-        }
+        };
+        reads.leave_out_of_log(&mut lowered);
+        lowered
     }));
-    wit::LogBatch {
-        logs,
+    LogBatch {
+        logs: List::new(logs),
         tokens,
         resources: resources(arena, &resource_numbers),
         scopes: scopes(arena, &scope_numbers),

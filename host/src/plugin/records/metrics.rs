@@ -2,6 +2,8 @@
 
 use bumpalo::Bump;
 
+use super::packed::{List, MetricBatch};
+use super::reads::Reads;
 use super::{Distinct, correlation, cost, resources, scopes};
 use crate::event::records::{
     ExponentialBuckets, ExponentialHistogramPoint, Instrument, Metric, MetricNumber, MetricValue,
@@ -14,11 +16,12 @@ pub(in crate::plugin) fn metric_batch<'a>(
     arena: &'a Bump,
     metrics: &'a [Box<Metric<'a>>],
     tokens: &'a [u64],
-) -> wit::MetricBatch<'a> {
+    reads: &Reads,
+) -> MetricBatch<'a> {
     let mut resource_numbers = Distinct::new();
     let mut scope_numbers = Distinct::new();
-    let metrics = arena.alloc_slice_fill_iter(metrics.iter().map(|metric| {
-        wit::Metric {
+    let metrics = &*arena.alloc_slice_fill_iter(metrics.iter().map(|metric| {
+        let mut lowered = wit::Metric {
             metric_id: &metric.metric_id,
             time: metric.time,
             trace_id: metric.trace_id.as_deref(),
@@ -43,10 +46,12 @@ pub(in crate::plugin) fn metric_batch<'a>(
                 otel_metric(arena, otel, scope_index)
             }),
             extra: metric.extra.as_deref(),
-        }
+        };
+        reads.leave_out_of_metric(&mut lowered);
+        lowered
     }));
-    wit::MetricBatch {
-        metrics,
+    MetricBatch {
+        metrics: List::new(metrics),
         tokens,
         resources: resources(arena, &resource_numbers),
         scopes: scopes(arena, &scope_numbers),

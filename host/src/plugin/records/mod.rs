@@ -8,6 +8,7 @@ mod feedback;
 mod logs;
 mod metrics;
 mod packed;
+mod reads;
 mod scores;
 mod spans;
 #[cfg(test)]
@@ -24,7 +25,8 @@ use crate::event::records::{Correlation, Cost, Entity, Resource, Scope, Text};
 pub(super) use feedback::feedback_batch;
 pub(super) use logs::log_batch;
 pub(super) use metrics::metric_batch;
-pub(super) use packed::SpanBatch;
+pub(super) use packed::{LogBatch, MetricBatch, SpanBatch};
+pub(super) use reads::{Reads, SignalReads};
 pub(super) use scores::score_batch;
 pub(super) use spans::{ancestors, span_batch};
 

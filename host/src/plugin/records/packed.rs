@@ -1,8 +1,8 @@
-//! Lowering of whole records. The engine's own way stores each field by itself, and looks the guest's memory up for each
-//! of a span's hundred fields and cases; here a record is laid out beside the guest's memory and goes there in one write.
-//! Its texts and lists go into one piece of memory if the guest gives it, else by the engine into blocks of their own. The
-//! layout is the canonical ABI's (component model, `CanonicalABI.md`, "Storing"); sizes and alignments are those of the
-//! generated types. Called by the engine, through the batch that `instance` sends.
+//! Lowering of whole lists of records into one block of the guest's memory. The engine's own way stores each field by
+//! itself, and asks the guest for a block for each of a span's thirty texts and lists; here a list is laid out, with all
+//! its texts and lists, in one block that the guest's own allocator gives. The layout is the canonical ABI's (component
+//! model, `CanonicalABI.md`, "Storing"); sizes and alignments are those of the generated types. Only for components that
+//! export `batch-memory`; everything else is the engine's. Called by the engine, through the batch that `instance` sends.
 
 #![allow(
     unsafe_code,
@@ -20,7 +20,7 @@ use wasmtime::{Result, ValRaw, bail};
 
 use crate::plugin::bindings::types as wit;
 
-/// `types.span-batch`, with spans that are stored in one write each.
+/// `types.span-batch`.
 #[derive(ComponentType, Lower)]
 #[component(record)]
 pub(in crate::plugin) struct SpanBatch<'a> {
@@ -31,12 +31,31 @@ pub(in crate::plugin) struct SpanBatch<'a> {
     pub(in crate::plugin) ancestors: &'a [wit::SpanAncestor<'a>],
 }
 
-/// A list whose elements are stored in one write each.
+/// `types.log-batch`.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(in crate::plugin) struct LogBatch<'a> {
+    pub(in crate::plugin) logs: List<'a, wit::Log<'a>>,
+    pub(in crate::plugin) tokens: &'a [u64],
+    pub(in crate::plugin) resources: &'a [wit::EventResource<'a>],
+    pub(in crate::plugin) scopes: &'a [wit::EventScope<'a>],
+}
+
+/// `types.metric-batch`.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(in crate::plugin) struct MetricBatch<'a> {
+    pub(in crate::plugin) metrics: List<'a, wit::Metric<'a>>,
+    pub(in crate::plugin) tokens: &'a [u64],
+    pub(in crate::plugin) resources: &'a [wit::EventResource<'a>],
+    pub(in crate::plugin) scopes: &'a [wit::EventScope<'a>],
+}
+
+/// A list that goes into one block, if the guest takes one of its size.
 pub(in crate::plugin) struct List<'a, V> {
     pub(in crate::plugin) elements: &'a [V],
-    /// Address and bytes of a piece of the guest's memory that has room for [`List::bytes`]; without it each text and each
-    /// list gets a block of its own.
-    pub(in crate::plugin) piece: Option<(u32, u32)>,
+    /// Bytes of the largest block that the guest takes; 0 for the engine's own lowering.
+    pub(in crate::plugin) capacity: u32,
 }
 
 // SAFETY: for the engine it is the slice: of the same layout, checked against the same type.
@@ -54,10 +73,12 @@ unsafe impl<V: Element> Lower for List<'_, V> {
     fn linear_lower_to_flat<T>(
         &self,
         cx: &mut LowerContext<'_, T>,
-        _: InterfaceType,
+        ty: InterfaceType,
         flat: &mut MaybeUninit<Self::Lower>,
     ) -> Result<()> {
-        let [address, length] = self.lower(cx)?;
+        let Some([address, length]) = self.in_one_block(cx)? else {
+            return self.elements.linear_lower_to_flat(cx, ty, flat);
+        };
         flat.write([ValRaw::i64(address.into()), ValRaw::i64(length.into())]);
         Ok(())
     }
@@ -65,86 +86,55 @@ unsafe impl<V: Element> Lower for List<'_, V> {
     fn linear_lower_to_memory<T>(
         &self,
         cx: &mut LowerContext<'_, T>,
-        _: InterfaceType,
+        ty: InterfaceType,
         at: usize,
     ) -> Result<()> {
+        let Some(both) = self.in_one_block(cx)? else {
+            return self.elements.linear_lower_to_memory(cx, ty, at);
+        };
         let mut bytes = [0; 8];
-        pair(&mut bytes, self.lower(cx)?);
+        pair(&mut bytes, both)?;
         *cx.get(at) = bytes;
         Ok(())
     }
 }
 
 impl<'a, V: Element> List<'a, V> {
+    /// Of the engine's own lowering.
     pub(super) const fn new(elements: &'a [V]) -> Self {
         Self {
             elements,
-            piece: None,
+            capacity: 0,
         }
     }
 
-    /// What the elements take with their texts and lists, at most.
-    pub(in crate::plugin) fn bytes(&self) -> usize {
-        self.elements.outside_bytes()
-    }
-
-    fn lower<T>(&self, cx: &mut LowerContext<'_, T>) -> Result<[u32; 2]> {
-        let Some((start, bytes)) = self.piece else {
-            return store_list(self.elements, &mut Blocks(cx));
-        };
-        if cx.options().string_encoding != StringEncoding::Utf8 {
-            bail!("`batch-memory` is for components whose strings are UTF-8");
+    /// Address and number of the elements in their block, or `None` if the guest does not take one.
+    fn in_one_block<T>(&self, cx: &mut LowerContext<'_, T>) -> Result<Option<[u32; 2]>> {
+        let bytes = self.elements.outside_bytes();
+        let fits = u32::try_from(bytes).is_ok_and(|bytes| bytes <= self.capacity);
+        if !fits || cx.options().string_encoding != StringEncoding::Utf8 {
+            return Ok(None);
         }
-        let start = start as usize;
+        // The engine checks that the block is aligned and inside the guest's memory.
+        let start = cx.realloc(0, 0, BLOCK_ALIGN, bytes)?;
         let memory = cx.as_slice_mut().get_mut(start..);
-        let Some(memory) = memory.and_then(|memory| memory.get_mut(..bytes as usize)) else {
-            bail!("`room` returned {start}, and the guest's memory ends before {bytes} bytes more");
+        let Some(memory) = memory.and_then(|memory| memory.get_mut(..bytes)) else {
+            bail!("the guest's block of {bytes} bytes at {start} is not in its memory");
         };
-        let mut piece = Piece {
+        let mut block = Block {
             start,
             used: 0,
             memory,
         };
-        store_list(self.elements, &mut piece)
+        store_list(self.elements, &mut block).map(Some)
     }
 }
 
-/// Where the texts and lists of a record go.
-pub(in crate::plugin) trait Place {
-    /// Stores a text; its address and length.
-    fn text(&mut self, text: &str) -> Result<[u32; 2]>;
+/// Alignment of a block: the largest of the canonical ABI.
+const BLOCK_ALIGN: u32 = 8;
 
-    /// The address of so many free bytes.
-    fn block(&mut self, align: u32, bytes: usize) -> Result<usize>;
-
-    /// Stores what was laid out for a part of a block.
-    fn fill(&mut self, at: usize, bytes: &[u8]) -> Result<()>;
-}
-
-/// A block of its own for each text and each list, as the engine has it.
-struct Blocks<'c, 'a, T: 'static>(&'c mut LowerContext<'a, T>);
-
-impl<T> Place for Blocks<'_, '_, T> {
-    #[inline(always)]
-    fn text(&mut self, text: &str) -> Result<[u32; 2]> {
-        let mut flat = MaybeUninit::new([ValRaw::i64(0); 2]);
-        text.linear_lower_to_flat(self.0, InterfaceType::String, &mut flat)?;
-        // SAFETY: the line above the last initialized it.
-        let [address, length] = unsafe { flat.assume_init() };
-        Ok([address.get_u32(), length.get_u32()])
-    }
-
-    fn block(&mut self, align: u32, bytes: usize) -> Result<usize> {
-        self.0.realloc(0, 0, align, bytes)
-    }
-
-    fn fill(&mut self, at: usize, bytes: &[u8]) -> Result<()> {
-        store(self.0.as_slice_mut(), at, bytes)
-    }
-}
-
-/// One piece of memory for all of them, one after the other.
-struct Piece<'m> {
+/// The block, which is taken from its beginning.
+pub(in crate::plugin) struct Block<'m> {
     /// Its address.
     start: usize,
     /// Bytes that are taken.
@@ -152,88 +142,98 @@ struct Piece<'m> {
     memory: &'m mut [u8],
 }
 
-impl Place for Piece<'_> {
+impl Block<'_> {
+    /// Stores a text; its address and length.
     #[inline(always)]
     fn text(&mut self, text: &str) -> Result<[u32; 2]> {
         let at = self.used;
-        store(self.memory, at, text.as_bytes())?;
+        self.store(at, text.as_bytes())?;
         self.used += text.len();
         Ok([u32::try_from(self.start + at)?, u32::try_from(text.len())?])
     }
 
-    fn block(&mut self, align: u32, bytes: usize) -> Result<usize> {
-        let at = (self.start + self.used).next_multiple_of(align as usize);
-        self.used = at + bytes - self.start;
-        Ok(at)
+    /// Where in the block so many free bytes are.
+    fn take(&mut self, align: u32, bytes: usize) -> usize {
+        let address = (self.start + self.used).next_multiple_of(align as usize);
+        let at = address - self.start;
+        self.used = at + bytes;
+        at
     }
 
-    fn fill(&mut self, at: usize, bytes: &[u8]) -> Result<()> {
-        store(self.memory, at - self.start, bytes)
+    #[inline(always)]
+    fn store(&mut self, at: usize, bytes: &[u8]) -> Result<()> {
+        let place = self.memory.get_mut(at..);
+        let Some(place) = place.and_then(|rest| rest.get_mut(..bytes.len())) else {
+            bail!("the block ends before byte {}", at + bytes.len());
+        };
+        place.copy_from_slice(bytes);
+        Ok(())
     }
-}
-
-#[inline(always)]
-fn store(memory: &mut [u8], at: usize, bytes: &[u8]) -> Result<()> {
-    let place = memory
-        .get_mut(at..)
-        .and_then(|rest| rest.get_mut(..bytes.len()));
-    let Some(place) = place else {
-        bail!("the guest's memory ends before byte {}", at + bytes.len());
-    };
-    place.copy_from_slice(bytes);
-    Ok(())
 }
 
 /// A value that can be laid out beside the guest's memory.
 pub(in crate::plugin) trait Packed: ComponentType {
     /// Lays the value out in `bytes`: as many as [`ComponentType::SIZE32`], all zero.
-    fn pack(&self, place: &mut impl Place, bytes: &mut [u8]) -> Result<()>;
+    fn pack(&self, block: &mut Block<'_>, bytes: &mut [u8]) -> Result<()>;
 
-    /// Bytes that its texts and lists take in one piece of memory, at most.
+    /// Bytes that its texts and lists take in a block, at most.
     fn outside_bytes(&self) -> usize;
 }
 
 /// An element of a list.
-pub(in crate::plugin) trait Element: Packed + Sized {
-    /// Stores the element in the guest's memory.
-    fn store(&self, place: &mut impl Place, at: usize) -> Result<()>;
+pub(in crate::plugin) trait Element: Packed + Lower + Sized {
+    /// Stores the element in the block.
+    fn store(&self, block: &mut Block<'_>, at: usize) -> Result<()>;
 }
 
-/// Has the guest make room and stores the elements there. Returns their address and number.
-fn store_list<V: Element>(list: &[V], place: &mut impl Place) -> Result<[u32; 2]> {
+/// Stores the elements one behind the other. Returns their address and number.
+fn store_list<V: Element>(list: &[V], block: &mut Block<'_>) -> Result<[u32; 2]> {
     let Some(size) = list.len().checked_mul(V::SIZE32) else {
         bail!("a list of {} elements does not fit a guest", list.len());
     };
-    let start = place.block(V::ALIGN32, size)?;
+    let start = block.take(V::ALIGN32, size);
     let mut at = start;
     for element in list {
-        element.store(place, at)?;
+        element.store(block, at)?;
         at += V::SIZE32;
     }
-    Ok([u32::try_from(start)?, u32::try_from(list.len())?])
+    let address = block.start + start;
+    Ok([u32::try_from(address)?, u32::try_from(list.len())?])
 }
 
 /// Lays a field out behind those that end at `end`.
 #[inline(always)]
 fn field<V: Packed>(
     value: &V,
-    place: &mut impl Place,
+    block: &mut Block<'_>,
     bytes: &mut [u8],
     end: &mut usize,
 ) -> Result<()> {
     let start = end.next_multiple_of(V::ALIGN32 as usize);
     *end = start + V::SIZE32;
-    value.pack(place, bytes.get_mut(start..*end).unwrap_or_default())
+    let Some(bytes) = bytes.get_mut(start..*end) else {
+        bail!("a field ends at byte {end} of a record of {}", bytes.len());
+    };
+    value.pack(block, bytes)
+}
+
+/// Fills `bytes` with a value of just that length.
+#[inline(always)]
+fn fill(bytes: &mut [u8], value: &[u8]) -> Result<()> {
+    if bytes.len() != value.len() {
+        bail!("{} bytes for a value of {}", bytes.len(), value.len());
+    }
+    bytes.copy_from_slice(value);
+    Ok(())
 }
 
 macro_rules! plain {
     ($($kind:ty: |$value:ident| $plain:expr;)*) => {$(
         impl Packed for $kind {
             #[inline(always)]
-            fn pack(&self, _: &mut impl Place, bytes: &mut [u8]) -> Result<()> {
+            fn pack(&self, _: &mut Block<'_>, bytes: &mut [u8]) -> Result<()> {
                 let $value = *self;
-                bytes.copy_from_slice(&$plain.to_le_bytes());
-                Ok(())
+                fill(bytes, &$plain.to_le_bytes())
             }
 
             #[inline(always)]
@@ -246,24 +246,29 @@ macro_rules! plain {
 
 plain! {
     bool: |value| u8::from(value);
+    u8: |value| value;
     u16: |value| value;
     u32: |value| value;
+    i32: |value| value;
     u64: |value| value;
+    i64: |value| value;
     f64: |value| value;
     wit::SpanPhase: |case| case as u8;
     wit::SpanKind: |case| case as u8;
     wit::StatusCode: |case| case as u8;
+    wit::Instrument: |case| case as u8;
+    wit::Temporality: |case| case as u8;
 }
 
 impl<V: Packed> Packed for Option<V> {
     #[inline(always)]
-    fn pack(&self, place: &mut impl Place, bytes: &mut [u8]) -> Result<()> {
+    fn pack(&self, block: &mut Block<'_>, bytes: &mut [u8]) -> Result<()> {
         let Some(value) = self else {
             return Ok(());
         };
         let mut end = 0;
-        field(&true, place, bytes, &mut end)?;
-        field(value, place, bytes, &mut end)
+        field(&true, block, bytes, &mut end)?;
+        field(value, block, bytes, &mut end)
     }
 
     #[inline(always)]
@@ -272,11 +277,25 @@ impl<V: Packed> Packed for Option<V> {
     }
 }
 
+impl<A: Packed, B: Packed> Packed for (A, B) {
+    #[inline(always)]
+    fn pack(&self, block: &mut Block<'_>, bytes: &mut [u8]) -> Result<()> {
+        let mut end = 0;
+        field(&self.0, block, bytes, &mut end)?;
+        field(&self.1, block, bytes, &mut end)
+    }
+
+    #[inline(always)]
+    fn outside_bytes(&self) -> usize {
+        self.0.outside_bytes() + self.1.outside_bytes()
+    }
+}
+
 impl Packed for &str {
     #[inline(always)]
-    fn pack(&self, place: &mut impl Place, bytes: &mut [u8]) -> Result<()> {
-        pair(bytes, place.text(self)?);
-        Ok(())
+    fn pack(&self, block: &mut Block<'_>, bytes: &mut [u8]) -> Result<()> {
+        let both = block.text(self)?;
+        pair(bytes, both)
     }
 
     #[inline(always)]
@@ -286,11 +305,22 @@ impl Packed for &str {
 }
 
 impl<V: Element> Packed for &[V] {
-    fn pack(&self, place: &mut impl Place, bytes: &mut [u8]) -> Result<()> {
-        pair(bytes, store_list(self, place)?);
-        Ok(())
+    fn pack(&self, block: &mut Block<'_>, bytes: &mut [u8]) -> Result<()> {
+        let both = store_list(self, block)?;
+        pair(bytes, both)
     }
 
+    fn outside_bytes(&self) -> usize {
+        <[V] as Outside>::outside_bytes(self)
+    }
+}
+
+/// [`Packed::outside_bytes`] of a list itself.
+trait Outside {
+    fn outside_bytes(&self) -> usize;
+}
+
+impl<V: Element> Outside for [V] {
     fn outside_bytes(&self) -> usize {
         let elements: usize = self.iter().map(Packed::outside_bytes).sum();
         (V::ALIGN32 as usize - 1) + self.len() * V::SIZE32 + elements
@@ -299,9 +329,9 @@ impl<V: Element> Packed for &[V] {
 
 /// Address and number of a text or a list.
 #[inline(always)]
-fn pair(bytes: &mut [u8], [address, number]: [u32; 2]) {
+fn pair(bytes: &mut [u8], [address, number]: [u32; 2]) -> Result<()> {
     let both = u64::from(number) << 32 | u64::from(address);
-    bytes.copy_from_slice(&both.to_le_bytes());
+    fill(bytes, &both.to_le_bytes())
 }
 
 /// Names each field of a record once, in the order of `wit/types.wit`.
@@ -310,10 +340,10 @@ macro_rules! records {
         $(
             impl Packed for wit::$kind $(<$life>)? {
                 #[inline(always)]
-                fn pack(&self, place: &mut impl Place, bytes: &mut [u8]) -> Result<()> {
+                fn pack(&self, block: &mut Block<'_>, bytes: &mut [u8]) -> Result<()> {
                     let Self { $($name),* } = self;
                     let mut end = 0;
-                    $(field($name, place, bytes, &mut end)?;)*
+                    $(field($name, block, bytes, &mut end)?;)*
                     Ok(())
                 }
 
@@ -356,35 +386,83 @@ records! {
     SpanStatus<'_> { code message }
     SpanLink<'_> { trace_id span_id trace_state attributes dropped_attributes_count flags }
     SpanEvent<'_> { time name attributes dropped_attributes_count }
+    Correlation<'_> {
+        trace_id span_id tags entity parent_entity root_entity user_id organization_id resource_id run_id session_id
+        thread_id request_id environment source service_name experiment_id extra
+    }
+    Log<'_> {
+        log_id time trace_id span_id level message data tags correlation metadata resource_index otel extra
+    }
+    OtelLog<'_> {
+        severity_number severity_text body event_name observed_time flags attributes dropped_attributes_count scope_index
+    }
+    Metric<'_> {
+        metric_id time trace_id span_id name value unit labels correlation cost metadata resource_index otel extra
+    }
+    OtelMetric<'_> { description start_time exemplars metadata attributes flags scope_index }
+    Exemplar<'_> { time value trace_id span_id filtered_attributes }
+    Observation { value instrument }
+    SumPoint { value temporality is_monotonic }
+    HistogramPoint<'_> { count sum min max bucket_counts bounds temporality }
+    ExponentialBuckets<'_> { offset counts }
+    ExponentialHistogramPoint<'_> {
+        count sum min max scale zero_count zero_threshold positive negative temporality
+    }
+    QuantileValue { quantile value }
+    SummaryPoint<'_> { count sum quantiles }
+}
+
+/// Names each case of a variant once, in the order of `wit/types.wit`; all of them have a value.
+macro_rules! variants {
+    ($($kind:ident $(<$life:lifetime>)? { $($case:ident = $number:literal)* })*) => {
+        $(
+            impl Packed for wit::$kind $(<$life>)? {
+                fn pack(&self, block: &mut Block<'_>, bytes: &mut [u8]) -> Result<()> {
+                    // The value lies behind the number of its case, aligned for the strictest of the cases.
+                    let mut end = Self::ALIGN32 as usize;
+                    match self {$(
+                        Self::$case(value) => {
+                            field(&$number, block, bytes, &mut 0)?;
+                            field(value, block, bytes, &mut end)
+                        }
+                    )*}
+                }
+
+                fn outside_bytes(&self) -> usize {
+                    match self {
+                        $(Self::$case(value) => value.outside_bytes(),)*
+                    }
+                }
+            }
+        )*
+
+        /// The variants and their cases.
+        #[cfg(test)]
+        pub(super) const VARIANTS: &[(&str, &[(&str, u8)])] =
+            &[$((stringify!($kind), &[$((stringify!($case), $number)),*])),*];
+    };
+}
+
+variants! {
+    MetricNumber { Integer = 0_u8 Floating = 1_u8 }
+    MetricValue<'_> {
+        Single = 0_u8 Sum = 1_u8 Gauge = 2_u8 Histogram = 3_u8 ExponentialHistogram = 4_u8 Summary = 5_u8
+    }
 }
 
 macro_rules! elements {
-    ($($kind:ty)*) => {$(
+    ($($kind:ty,)*) => {$(
         impl Element for $kind {
-            fn store(&self, place: &mut impl Place, at: usize) -> Result<()> {
+            fn store(&self, block: &mut Block<'_>, at: usize) -> Result<()> {
                 let mut bytes = [0; <Self as ComponentType>::SIZE32];
-                self.pack(place, &mut bytes)?;
-                place.fill(at, &bytes)
+                self.pack(block, &mut bytes)?;
+                block.store(at, &bytes)
             }
         }
     )*};
 }
 
-elements! { &str wit::Span<'_> wit::SpanLink<'_> wit::SpanEvent<'_> }
-
-/// The elements as they lie in one piece of memory at this address, and how much of it they do not take.
-#[cfg(test)]
-pub(super) fn in_one_piece<V: Element>(
-    list: &List<'_, V>,
-    start: usize,
-) -> Result<(Vec<u8>, usize)> {
-    let mut memory = vec![0xaa; list.bytes()];
-    let mut piece = Piece {
-        start,
-        used: 0,
-        memory: &mut memory,
-    };
-    store_list(list.elements, &mut piece)?;
-    let spare = list.bytes() - piece.used;
-    Ok((memory, spare))
+elements! {
+    &str, (&str, &str), u64, f64, wit::Span<'_>, wit::SpanLink<'_>, wit::SpanEvent<'_>, wit::Log<'_>, wit::Metric<'_>,
+    wit::Exemplar<'_>, wit::QuantileValue,
 }

@@ -2,6 +2,7 @@
 
 use bumpalo::Bump;
 
+use super::reads::Reads;
 use super::{Distinct, correlation, resources};
 use crate::event::records::Score;
 use crate::plugin::bindings::types as wit;
@@ -11,10 +12,11 @@ pub(in crate::plugin) fn score_batch<'a>(
     arena: &'a Bump,
     scores: &'a [Box<Score<'a>>],
     tokens: &'a [u64],
+    reads: &Reads,
 ) -> wit::ScoreBatch<'a> {
     let mut resource_numbers = Distinct::new();
     let scores = arena.alloc_slice_fill_iter(scores.iter().map(|score| {
-        wit::Score {
+        let mut lowered = wit::Score {
             score_id: &score.score_id,
             time: score.time,
             trace_id: score.trace_id.as_deref(),
@@ -38,7 +40,9 @@ pub(in crate::plugin) fn score_batch<'a>(
                 .as_ref()
                 .map(|resource| resource_numbers.index(resource)),
             extra: score.extra.as_deref(),
-        }
+        };
+        reads.leave_out_of_score(&mut lowered);
+        lowered
     }));
     wit::ScoreBatch {
         scores,

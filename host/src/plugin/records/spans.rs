@@ -3,6 +3,7 @@
 use bumpalo::Bump;
 
 use super::packed::{List, SpanBatch};
+use super::reads::Reads;
 use super::{Distinct, cost, entity, resources, scopes, texts};
 use crate::event::records::{
     ErrorInfo, ModelCall, OtelSpan, Scope, Span, SpanKind, SpanPhase, StatusCode, Usage,
@@ -15,6 +16,7 @@ pub(in crate::plugin) fn span_batch<'a>(
     arena: &'a Bump,
     spans: &'a [Box<Span<'a>>],
     tokens: &'a [u64],
+    reads: &Reads,
 ) -> SpanBatch<'a> {
     let mut resource_numbers = Distinct::new();
     let mut scope_numbers = Distinct::new();
@@ -27,7 +29,9 @@ pub(in crate::plugin) fn span_batch<'a>(
             .otel
             .as_deref()
             .map(|otel| otel_span(arena, otel, &mut scope_numbers));
-        lower_span(arena, span, resource_index, otel)
+        let mut lowered = lower_span(arena, span, resource_index, otel);
+        reads.leave_out_of_span(&mut lowered);
+        lowered
     }));
     SpanBatch {
         spans: List::new(spans),

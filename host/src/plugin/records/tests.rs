@@ -6,8 +6,8 @@ use bumpalo::Bump;
 
 use super::*;
 use crate::event::records::{
-    ErrorInfo, ExponentialHistogramPoint, Instrument, Metric, MetricNumber, MetricValue, ModelCall,
-    OtelSpan, Span, SpanEvent, SpanKind, SpanLink, SpanPhase, StatusCode, Temporality, Usage,
+    ExponentialHistogramPoint, Instrument, Metric, MetricNumber, MetricValue, OtelSpan, Span,
+    SpanEvent, SpanKind, SpanLink, SpanPhase, StatusCode, Temporality,
 };
 
 fn span(resource: Option<Resource<'static>>) -> Box<Span<'static>> {
@@ -51,7 +51,7 @@ fn equal_resources_are_numbered_once_wherever_they_come() {
     let spans = [Some("a"), Some("a"), None, Some("b"), Some("a"), Some("b")]
         .map(|name| span(name.map(service)));
     let arena = Bump::new();
-    let batch = span_batch(&arena, &spans, &[1, 2, 3, 4, 5, 6]);
+    let batch = span_batch(&arena, &spans, &[1, 2, 3, 4, 5, 6], &Reads::default());
     let indices: Vec<_> = batch
         .spans
         .elements
@@ -72,34 +72,22 @@ fn equal_resources_are_numbered_once_wherever_they_come() {
 /// fields of one type change places.
 #[test]
 fn records_are_laid_out_in_the_order_of_the_contract() {
-    let contract = include_str!("../../../../wit/types.wit");
     for (record, fields) in packed::RECORDS {
-        let mut name = String::new();
-        for letter in record.chars() {
-            if letter.is_uppercase() && !name.is_empty() {
-                name.push('-');
-            }
-            name.extend(letter.to_lowercase());
-        }
-        let (_, body) = contract.split_once(&format!("record {name} {{")).unwrap();
-        let (body, _) = body.split_once('}').unwrap();
-        let lines = body.lines().map(str::trim);
-        let named = lines
-            .filter(|line| !line.starts_with("//"))
-            .filter_map(|line| {
-                let (field, _) = line.split_once(':')?;
-                Some(field.trim_start_matches('%').replace('-', "_"))
-            });
-        assert_eq!(*fields, named.collect::<Vec<_>>(), "{name}");
+        let declared = declared("record", &kebab(record));
+        let named = declared.iter().filter_map(|line| {
+            let (field, _) = line.split_once(':')?;
+            Some(field.replace('-', "_"))
+        });
+        assert_eq!(*fields, named.collect::<Vec<_>>(), "{record}");
     }
-    assert_eq!(packed::RECORDS.len(), 10);
+    assert_eq!(packed::RECORDS.len(), 23);
 }
 
 #[test]
 fn texts_are_borrowed_not_copied() {
     let spans = [span(None)];
     let arena = Bump::new();
-    let batch = span_batch(&arena, &spans, &[1]);
+    let batch = span_batch(&arena, &spans, &[1], &Reads::default());
     let lowered = &batch.spans.elements[0];
     assert_eq!(lowered.name.as_ptr(), spans[0].name.as_ptr());
     assert_eq!(lowered.tags, Some(["a", "b"].as_slice()));
@@ -137,7 +125,7 @@ fn what_only_opentelemetry_knows_is_kept() {
     }));
     let spans = [span(None), with_otel];
     let arena = Bump::new();
-    let batch = span_batch(&arena, &spans, &[1, 2]);
+    let batch = span_batch(&arena, &spans, &[1, 2], &Reads::default());
     assert!(batch.spans.elements[0].otel.is_none());
     let otel = batch.spans.elements[1].otel.as_ref().unwrap();
     assert!(matches!(otel.kind, wit::SpanKind::Consumer));
@@ -200,9 +188,14 @@ fn metric_values_keep_their_kind() {
         metric(MetricValue::ExponentialHistogram(point)),
     ];
     let arena = Bump::new();
-    let batch = metric_batch(&arena, &metrics, &[1, 2, 3]);
-    assert_eq!(batch.metrics[0].labels, [("k", "v")]);
-    let values: Vec<_> = batch.metrics.iter().map(|metric| &metric.value).collect();
+    let batch = metric_batch(&arena, &metrics, &[1, 2, 3], &Reads::default());
+    assert_eq!(batch.metrics.elements[0].labels, [("k", "v")]);
+    let values: Vec<_> = batch
+        .metrics
+        .elements
+        .iter()
+        .map(|metric| &metric.value)
+        .collect();
     assert!(matches!(
         values[0],
         wit::MetricValue::Single(wit::Observation {
@@ -219,91 +212,88 @@ fn metric_values_keep_their_kind() {
     );
 }
 
-/// Every text and list that a span may have; each text is another one.
-fn full_span() -> Box<Span<'static>> {
-    let mut full = span(None);
-    full.parent_span_id = Some("parent".into());
-    full.entity.entity_version_id = Some("entity version".into());
-    full.metadata = Some("{\"metadata\":1}".into());
-    full.request_context = Some("{\"context\":1}".into());
-    full.extra = Some("{\"extra\":1}".into());
-    full.error = Some(ErrorInfo {
-        message: "message".into(),
-        stack: Some("stack".into()),
-        ..ErrorInfo::default()
-    });
-    full.model = Some(ModelCall {
-        parameters: Some("{\"parameters\":1}".into()),
-        usage: Some(Usage::default()),
-        cost: Some(Cost {
-            cost_unit: Some("unit".into()),
-            ..Cost::default()
-        }),
-        ..ModelCall::default()
-    });
-    full.otel = Some(Box::new(OtelSpan {
-        status_message: "status".into(),
-        links: vec![
-            SpanLink {
-                trace_id: "link".into(),
-                ..SpanLink::default()
-            };
-            3
-        ],
-        events: vec![
-            SpanEvent {
-                name: "event".into(),
-                attributes: Some("{\"event\":1}".into()),
-                ..SpanEvent::default()
-            };
-            2
-        ],
-        ..OtelSpan::default()
-    }));
-    full
+/// What the contract declares under `keyword name`: the lines of its body without comments.
+fn declared(keyword: &str, name: &str) -> Vec<String> {
+    let contract = include_str!("../../../../wit/types.wit");
+    let (_, body) = contract
+        .split_once(&format!("{keyword} {name} {{"))
+        .unwrap();
+    let (body, _) = body.split_once("\n  }").unwrap();
+    let lines = body.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.starts_with("//") && !line.is_empty());
+    lines
+        .map(|line| line.trim_start_matches('%').to_owned())
+        .collect()
+}
+
+fn kebab(name: &str) -> String {
+    let mut kebab = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.extend(letter.to_lowercase());
+    }
+    kebab
 }
 
 #[test]
-fn a_batch_in_one_piece_fits_the_room_that_was_asked_for_wherever_that_is() {
-    // With the outer list: tags twice, links and events.
-    const LISTS: usize = 5;
-    let spans = [full_span(), span(None)];
-    let arena = Bump::new();
-    let batch = span_batch(&arena, &spans, &[1, 2]);
-    for start in [64, 72, 77] {
-        let (memory, spare) = packed::in_one_piece(&batch.spans, start).unwrap();
-        assert!(spare <= LISTS * 7, "{spare} bytes too many");
-        let number = |at: usize| {
-            let bytes = memory[at..at + 4].try_into().unwrap();
-            u32::from_le_bytes(bytes) as usize
-        };
-        let first = start.next_multiple_of(8) - start;
-        let size = <wit::Span<'_> as wasmtime::component::ComponentType>::SIZE32;
-        for at in [first, first + size] {
-            // The trace's id stands behind the phase: its address and its length.
-            let text = number(at + 4) - start;
-            assert_eq!(&memory[text..text + number(at + 8)], b"t");
-        }
-        for text in [
-            "parent",
-            "entity version",
-            "{\"metadata\":1}",
-            "{\"context\":1}",
-            "{\"extra\":1}",
-            "message",
-            "stack",
-            "{\"parameters\":1}",
-            "unit",
-            "status",
-            "link",
-            "event",
-            "{\"event\":1}",
-        ] {
-            let mut stretches = memory.windows(text.len());
+fn cases_have_the_numbers_of_the_contract() {
+    for (variant, cases) in packed::VARIANTS {
+        let declared = declared("variant", &kebab(variant));
+        assert_eq!(declared.len(), cases.len(), "{variant}");
+        for (case, number) in *cases {
+            let line = &declared[usize::from(*number)];
             assert!(
-                stretches.any(|stretch| stretch == text.as_bytes()),
-                "{text}"
+                line.starts_with(&format!("{}(", kebab(case))),
+                "{line}: {case}"
             );
         }
     }
+}
+
+#[test]
+fn every_optional_field_of_a_record_can_be_left_out() {
+    for (record, fields) in reads::OPTIONAL {
+        let declared = declared("record", &kebab(record));
+        let optional = declared.iter().filter_map(|line| {
+            let (field, ty) = line.split_once(": ")?;
+            ty.starts_with("option<").then(|| field.replace('-', "_"))
+        });
+        assert_eq!(*fields, optional.collect::<Vec<_>>(), "{record}");
+    }
+}
+
+#[test]
+fn what_a_component_does_not_look_at_is_not_handed_over() {
+    let listed = |signal, fields: &[&str]| SignalReads {
+        signal,
+        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+    };
+    let reads = Reads::new(&[listed(crate::event::Signal::Traces, &["input", "end-time"])]);
+    let spans = [span(Some(service("a")))];
+    let arena = Bump::new();
+    let reads = reads.unwrap();
+    let batch = span_batch(&arena, &spans, &[1], &reads);
+    let lowered = &batch.spans.elements[0];
+    assert_eq!((lowered.input, lowered.end_time), (Some("null"), Some(2)));
+    assert_eq!(
+        (lowered.attributes, lowered.tags, lowered.resource_index),
+        (None, None, None)
+    );
+    let metrics = [metric(MetricValue::Gauge(MetricNumber::Integer(1)))];
+    let batch = metric_batch(&arena, &metrics, &[1], &reads);
+    assert_eq!(
+        batch.metrics.elements[0].unit,
+        Some("ms"),
+        "not listed: everything"
+    );
+
+    let error = Reads::new(&[listed(crate::event::Signal::Logs, &["input"])]).unwrap_err();
+    assert!(
+        error.contains("`input` is no optional field") && error.contains("correlation"),
+        "{error}"
+    );
+    let twice = [crate::event::Signal::Logs; 2].map(|signal| listed(signal, &[]));
+    assert!(Reads::new(&twice).unwrap_err().contains("twice"));
 }

@@ -43,7 +43,7 @@ async fn each_of_the_31_subsets_of_signals_is_detected_exactly() {
         assert!(
             outside
                 .imports
-                .contains(&"mastra:observability/http@0.1.1".to_owned()),
+                .contains(&"mastra:observability/http@0.1.0".to_owned()),
             "{:?}",
             outside.imports
         );
@@ -71,13 +71,13 @@ async fn other_exports_are_tolerated() {
 }
 
 #[tokio::test]
-async fn room_of_another_type_is_shown_with_both_types() {
+async fn a_capacity_of_another_type_is_shown_with_both_types() {
     let bytes = component("include traces-exporter; export batch-memory;", |text| {
-        text.replace("room: func(bytes: u32) ->", "room: func(bytes: u64) ->")
+        text.replace("capacity: func() -> u32", "capacity: func() -> u64")
     });
     let message = refusal(&bytes).await;
     assert!(
-        message.contains("`mastra:observability/batch-memory@0.1.1` with other types")
+        message.contains("`mastra:observability/batch-memory@0.1.0` with other types")
             && message.contains("expected `u32`, found `u64`"),
         "{message}"
     );
@@ -95,11 +95,11 @@ async fn no_signal_is_an_error_that_names_the_five() {
 async fn a_missing_lifecycle_is_named() {
     let message = refusal(&plain("import http; export traces;")).await;
     assert!(
-        message.contains("does not export `mastra:observability/lifecycle@0.1.1`"),
+        message.contains("does not export `mastra:observability/lifecycle@0.1.0`"),
         "{message}"
     );
     assert!(
-        message.contains("it exports `mastra:observability/traces@0.1.1`"),
+        message.contains("it exports `mastra:observability/traces@0.1.0`"),
         "{message}"
     );
 }
@@ -115,7 +115,7 @@ async fn a_field_of_another_type_is_shown_with_both_types() {
     });
     let message = refusal(&bytes).await;
     assert!(
-        message.contains("`mastra:observability/traces@0.1.1` with other types"),
+        message.contains("`mastra:observability/traces@0.1.0` with other types"),
         "{message}"
     );
     assert!(
@@ -198,7 +198,7 @@ async fn a_wrong_import_is_shown_with_both_types() {
     });
     let message = refusal(&bytes).await;
     assert!(
-        message.contains("`mastra:observability/http@0.1.1`"),
+        message.contains("`mastra:observability/http@0.1.0`"),
         "{message}"
     );
     assert!(
@@ -211,11 +211,11 @@ async fn a_wrong_import_is_shown_with_both_types() {
 async fn a_newer_contract_is_refused_with_what_to_upgrade() {
     for newer in ["0.2.0", "1.0.0"] {
         let bytes = component("include traces-exporter;", |text| {
-            text.replace("@0.1.1", &format!("@{newer}"))
+            text.replace("@0.1.0", &format!("@{newer}"))
         });
         let message = refusal(&bytes).await;
         assert!(
-            message.contains(&format!("contract {newer}, this host speaks 0.1.1")),
+            message.contains(&format!("contract {newer}, this host speaks 0.1.0")),
             "{message}"
         );
         assert!(message.contains("upgrade mastra-host"), "{message}");
@@ -225,15 +225,15 @@ async fn a_newer_contract_is_refused_with_what_to_upgrade() {
 #[tokio::test]
 async fn an_older_contract_is_refused_and_a_newer_patch_is_not() {
     let older = component("include traces-exporter;", |text| {
-        text.replace("@0.1.1", "@0.0.9")
+        text.replace("@0.1.0", "@0.0.9")
     });
     assert!(
         refusal(&older)
             .await
-            .contains("build the component against contract 0.1.1")
+            .contains("build the component against contract 0.1.0")
     );
     let patch = component("include traces-exporter;", |text| {
-        text.replace("@0.1.1", "@0.1.7")
+        text.replace("@0.1.0", "@0.1.7")
     });
     let outside = examine(&patch).await.unwrap();
     assert_eq!(outside.contract, Version::new(0, 1, 7));

@@ -43,18 +43,6 @@ async fn a_trap_costs_one_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn room_beyond_its_memory_costs_one_call() {
-    let pool = pool().await;
-    assert_eq!(ask(&pool, "room").await.unwrap(), DELIVERED);
-    let error = ask(&pool, "calls").await.unwrap_err();
-    assert!(
-        matches!(&error, CallError::Trap(text) if text.contains("`room` returned 4294967288")),
-        "{error:?}"
-    );
-    assert_eq!(told(&pool, "calls").await, "1", "a new instance");
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_endless_loop_costs_one_call() {
     costs_one_call("spin", |error| {
         *error == CallError::CpuTimeout(LIMITS.call_cpu)
@@ -242,25 +230,31 @@ async fn repeated_faults_back_off_then_quarantine_then_heal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_configure_that_faults_starts_a_pool_that_backs_off() {
+async fn a_configure_or_capacity_that_faults_starts_a_pool_that_backs_off() {
     let limits = CallLimits {
         start_cpu: Duration::from_millis(400),
         ..LIMITS
     };
-    for configure in ["trap", "spin", "hang"] {
-        let settings = PoolSettings {
+    for settings in [
+        r#"{"configure":"trap"}"#,
+        r#"{"configure":"spin"}"#,
+        r#"{"configure":"hang"}"#,
+        r#"{"capacity":"trap"}"#,
+        r#"{"capacity":"spin"}"#,
+    ] {
+        let pool_settings = PoolSettings {
             limits,
-            ..pool_settings(&format!(r#"{{"configure":"{configure}"}}"#))
+            ..pool_settings(settings)
         };
-        let pool = Pool::start(&misbehaving(), settings).await.unwrap();
+        let pool = Pool::start(&misbehaving(), pool_settings).await.unwrap();
         assert!(
             matches!(pool.state(), PoolState::BackingOff { faults: 1, .. }),
-            "{configure}: {:?}",
+            "{settings}: {:?}",
             pool.state()
         );
         let new_settings = guest_settings("{}", FakeBackend::Silent);
         pool.reconfigure(new_settings).await.unwrap();
-        assert_eq!(ask(&pool, "ok").await, Ok(DELIVERED), "{configure}");
+        assert_eq!(ask(&pool, "ok").await, Ok(DELIVERED), "{settings}");
     }
 }
 

@@ -6,6 +6,7 @@ mod detection;
 mod dummies;
 mod faults;
 mod guest_build;
+mod layouts;
 mod pool;
 mod promise;
 mod stateful;

@@ -1,5 +1,5 @@
 // Given: posts a body through the host and says what became of the batch.
-import { send } from 'mastra:observability/http@0.1.1';
+import { send } from 'mastra:observability/http@0.1.0';
 
 import { all, ofStatus } from './outcome.js';
 

@@ -23,6 +23,8 @@ export const lifecycle = {
     grouping: { tag: 'ungrouped' },
     idempotent: {},
     hosts: [{ tag: 'from-setting', val: 'endpoint' }],
+    reads: [],
+    prefersOtlp: {},
   }),
   configure: (json) => {
     settings = JSON.parse(json);

@@ -6,7 +6,7 @@ import mapping
 from delivery import post
 from wit_world import exports
 from wit_world.exports.lifecycle import (
-    BatchLimits, Description, Grouping_Ungrouped, HostRequest_FromSetting, IdempotentSignals, SpanPhases)
+    BatchLimits, Description, Grouping_Ungrouped, HostRequest_FromSetting, Signals, SpanPhases)
 
 SETTINGS = {
     "type": "object",
@@ -24,8 +24,9 @@ class Lifecycle(exports.Lifecycle):
     def describe(self):
         return Description(
             name="{{name}}", version="0.1.0", settings_schema=json.dumps(SETTINGS), limits=BatchLimits(512, 1 << 20),
-            phases=SpanPhases.ENDED, grouping=Grouping_Ungrouped(), idempotent=IdempotentSignals(0),
-            flush_interval=None, hosts=[HostRequest_FromSetting("endpoint")])
+            phases=SpanPhases.ENDED, grouping=Grouping_Ungrouped(), idempotent=Signals(0),
+            flush_interval=None, hosts=[HostRequest_FromSetting("endpoint")], reads=[], prefers_otlp=Signals(0),
+            extra=None)
 
     def configure(self, given):
         settings.update(json.loads(given))

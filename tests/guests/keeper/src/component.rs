@@ -10,8 +10,8 @@ mod bindings {
         inline: "
             package test:keeper;
             world keeper {
-                include mastra:observability/traces-exporter@0.1.1;
-                include mastra:observability/page-exporter@0.1.1;
+                include mastra:observability/traces-exporter@0.1.0;
+                include mastra:observability/page-exporter@0.1.0;
             }
         ",
         world: "test:keeper/keeper",
@@ -59,9 +59,12 @@ impl lifecycle::Guest for Keeper {
             },
             phases: lifecycle::SpanPhases::ENDED,
             grouping: lifecycle::Grouping::Ungrouped,
-            idempotent: lifecycle::IdempotentSignals::TRACES,
+            idempotent: lifecycle::Signals::TRACES,
             flush_interval: Some(1_000_000_000),
             hosts: vec![lifecycle::HostRequest::FromSetting("endpoint".to_owned())],
+            reads: Vec::new(),
+            prefers_otlp: lifecycle::Signals::empty(),
+            extra: None,
         }
     }
 

@@ -1,8 +1,10 @@
 //! A component that does on request what the engine must survive. The first span's name, or the word `configure` in the
 //! settings, says what. Log records are always delivered. Used by the tests of the host's plugin room.
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 mod bindings {
     #![allow(
@@ -18,10 +20,11 @@ mod bindings {
         inline: "
             package test:misbehaving;
             world misbehaving {
-                include mastra:observability/traces-exporter@0.1.1;
-                include mastra:observability/logs-exporter@0.1.1;
-                include mastra:observability/output-exporter@0.1.1;
-                export mastra:observability/batch-memory@0.1.1;
+                include mastra:observability/traces-exporter@0.1.0;
+                include mastra:observability/logs-exporter@0.1.0;
+                include mastra:observability/metrics-exporter@0.1.0;
+                include mastra:observability/output-exporter@0.1.0;
+                export mastra:observability/batch-memory@0.1.0;
             }
         ",
         world: "test:misbehaving/misbehaving",
@@ -30,12 +33,12 @@ mod bindings {
 }
 
 use bindings::exports::mastra::observability::lifecycle::{
-    Acknowledgement, BatchLimits, Description, Grouping, HostRequest, IdempotentSignals,
-    SettingError, SpanPhases,
+    Acknowledgement, BatchLimits, Description, Grouping, HostRequest, SettingError, Signals,
+    SpanPhases,
 };
-use bindings::exports::mastra::observability::{batch_memory, lifecycle, logs, traces};
+use bindings::exports::mastra::observability::{batch_memory, lifecycle, logs, metrics, traces};
 use bindings::mastra::observability::types::{
-    ItemResult, LogBatch, SendOutcome, SendResult, Signal, SpanBatch,
+    ItemResult, LogBatch, MetricBatch, SendOutcome, SendResult, Signal, SpanBatch,
 };
 use bindings::mastra::observability::{http, output};
 
@@ -44,7 +47,7 @@ struct Guest;
 thread_local! {
     static CALLS: Cell<u32> = const { Cell::new(0) };
     static GREETING: Cell<bool> = const { Cell::new(false) };
-    static ROOM: Cell<Option<u32>> = const { Cell::new(None) };
+    static CAPACITY: Cell<&str> = const { Cell::new("") };
 }
 
 impl lifecycle::Guest for Guest {
@@ -52,19 +55,28 @@ impl lifecycle::Guest for Guest {
         Description {
             name: "misbehaving".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            settings_schema: r#"{"type":"object","properties":{"configure":{"type":"string"},"greeting":{"type":"boolean"}}}"#
+            settings_schema: r#"{"type":"object","properties":{"configure":{"type":"string"},"capacity":{"type":"string"},"greeting":{"type":"boolean"}}}"#
                 .to_owned(),
             limits: BatchLimits { max_items: 100, max_bytes: 1_000_000 },
             phases: SpanPhases::ENDED,
             grouping: Grouping::Ungrouped,
-            idempotent: IdempotentSignals::empty(),
+            idempotent: Signals::empty(),
             flush_interval: None,
             hosts: vec![HostRequest::Origin("https://backend.test".to_owned())],
+            reads: Vec::new(),
+            prefers_otlp: Signals::empty(),
+            extra: None,
         }
     }
 
     fn configure(settings: String) -> Result<(), Vec<SettingError>> {
         GREETING.set(settings.contains("\"greeting\":true"));
+        CAPACITY.set("");
+        for act in ["trap", "spin", "one block", "blocks"] {
+            if settings.contains(&format!("\"capacity\":\"{act}\"")) {
+                CAPACITY.set(act);
+            }
+        }
         if settings.contains("\"configure\":\"trap\"") {
             trap();
         } else if settings.contains("\"configure\":\"spin\"") {
@@ -96,6 +108,9 @@ impl lifecycle::Guest for Guest {
 impl traces::Guest for Guest {
     fn send(batch: SpanBatch) -> SendResult {
         CALLS.set(CALLS.get() + 1);
+        if CAPACITY.get().contains("block") {
+            return echo(Signal::Traces, batch);
+        }
         let name = batch
             .spans
             .first()
@@ -120,11 +135,6 @@ impl traces::Guest for Guest {
                 }
                 ItemResult::Delivered
             }
-            "room" => {
-                // Not a place in its memory, and not for the batch that comes then.
-                ROOM.set(Some(u32::MAX - 7));
-                ItemResult::Delivered
-            }
             "calls" => ItemResult::Skipped(CALLS.get().to_string()),
             "greeting" => ItemResult::Skipped(GREETING.get().to_string()),
             "outside" => ItemResult::Skipped(outside()),
@@ -140,15 +150,65 @@ impl traces::Guest for Guest {
 }
 
 impl batch_memory::Guest for Guest {
-    fn room(_bytes: u32) -> Option<u32> {
-        ROOM.get()
+    fn capacity() -> u32 {
+        match CAPACITY.get() {
+            "trap" => trap(),
+            "spin" => spin(),
+            "one block" => {
+                KEEPS.store(true, Ordering::Relaxed);
+                8 << 20
+            }
+            _ => 0,
+        }
     }
 }
 
 impl logs::Guest for Guest {
-    fn send(_batch: LogBatch) -> SendResult {
-        all(ItemResult::Delivered)
+    fn send(batch: LogBatch) -> SendResult {
+        echo(Signal::Logs, batch)
     }
+}
+
+impl metrics::Guest for Guest {
+    fn send(batch: MetricBatch) -> SendResult {
+        echo(Signal::Metrics, batch)
+    }
+}
+
+/// The allocator that a promise of `batch-memory` needs: while records may lie in one block, nothing is given back.
+struct Memory;
+
+#[expect(unsafe_code, reason = "an allocator is unsafe to implement")]
+// SAFETY: the system's own, which may be given less back than it gave.
+unsafe impl GlobalAlloc for Memory {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's layout.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if !KEEPS.load(Ordering::Relaxed) {
+            // SAFETY: the block came from `alloc`, with the same layout.
+            unsafe { System.dealloc(block, layout) }
+        }
+    }
+}
+
+#[global_allocator]
+static MEMORY: Memory = Memory;
+
+static KEEPS: AtomicBool = AtomicBool::new(false);
+
+/// Writes down what came, if the settings say how it is to come. It may lie in one block, so that nothing of it is freed.
+fn echo(signal: Signal, batch: impl std::fmt::Debug) -> SendResult {
+    let batch = std::mem::ManuallyDrop::new(batch);
+    if CAPACITY.get().contains("block") {
+        let line = format!("{batch:?}\n");
+        if let Err(reason) = output::append(signal, line.as_bytes()) {
+            return all(ItemResult::Rejected(reason));
+        }
+    }
+    all(ItemResult::Delivered)
 }
 
 fn all(fate: ItemResult) -> SendResult {

@@ -48,9 +48,12 @@ impl lifecycle::Guest for Sequencer {
             },
             phases: lifecycle::SpanPhases::ENDED,
             grouping: lifecycle::Grouping::Ordered,
-            idempotent: lifecycle::IdempotentSignals::TRACES,
+            idempotent: lifecycle::Signals::TRACES,
             flush_interval: None,
             hosts: vec![lifecycle::HostRequest::FromSetting("endpoint".to_owned())],
+            reads: Vec::new(),
+            prefers_otlp: lifecycle::Signals::empty(),
+            extra: None,
         }
     }
 

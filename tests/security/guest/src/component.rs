@@ -22,12 +22,12 @@ mod bindings {
                 resource thing { constructor(); }
             }
             world security {
-                include mastra:observability/traces-exporter@0.1.1;
-                include mastra:observability/logs-exporter@0.1.1;
-                include mastra:observability/output-exporter@0.1.1;
-                include mastra:observability/store-exporter@0.1.1;
-                include mastra:observability/page-exporter@0.1.1;
-                export mastra:observability/batch-memory@0.1.1;
+                include mastra:observability/traces-exporter@0.1.0;
+                include mastra:observability/logs-exporter@0.1.0;
+                include mastra:observability/output-exporter@0.1.0;
+                include mastra:observability/store-exporter@0.1.0;
+                include mastra:observability/page-exporter@0.1.0;
+                export mastra:observability/batch-memory@0.1.0;
                 export bomb;
             }
         ",
@@ -119,9 +119,12 @@ impl lifecycle::Guest for Guest {
                 }),
                 None => lifecycle::Grouping::Ungrouped,
             },
-            idempotent: lifecycle::IdempotentSignals::TRACES,
+            idempotent: lifecycle::Signals::TRACES,
             flush_interval: script.get("flush_interval").and_then(Value::as_u64),
             hosts,
+            reads: Vec::new(),
+            prefers_otlp: lifecycle::Signals::empty(),
+            extra: None,
         }
     }
 
@@ -244,10 +247,12 @@ impl logs::Guest for Guest {
 }
 
 impl batch_memory::Guest for Guest {
-    fn room(_: u32) -> Option<u32> {
-        let room = act("room")?;
-        perform(&room);
-        room.get("at").and_then(Value::as_u64)?.try_into().ok()
+    fn capacity() -> u32 {
+        let Some(act) = act("capacity") else {
+            return 0;
+        };
+        perform(&act);
+        u32::try_from(number(&act, "bytes", 0)).unwrap_or(u32::MAX)
     }
 }
 
