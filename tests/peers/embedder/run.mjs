@@ -33,6 +33,7 @@ try {
 
 function imports() {
   const contract = {
+    'mastra:observability/log': { emit: () => {} },
     'mastra:observability/http': {
       send: (request) => {
         sent.push({ ...request, body: new TextDecoder().decode(request.body) });
