@@ -37,7 +37,7 @@ fn upsert(table: Signal, rows: &[Row]) -> SendResult {
     match store::upsert(table, rows) {
         Ok(()) => SendResult::all(ItemResult::Delivered),
         Err(reason) => {
-            log::warn("the store could not be written");
+            log::debug("the store could not be written");
             SendResult::all(ItemResult::Retry(reason))
         }
     }

@@ -45,7 +45,7 @@ fn append<T>(signal: Signal, items: &[T], mut write: impl FnMut(&mut JsonText, &
     match output::append(signal, lines.as_bytes()) {
         Ok(()) => SendResult::all(ItemResult::Delivered),
         Err(reason) => {
-            log::warn("the output could not be written");
+            log::debug("the output could not be written");
             SendResult::all(ItemResult::Retry(reason))
         }
     }

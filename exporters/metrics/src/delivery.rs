@@ -71,7 +71,7 @@ impl Delivery {
         } else {
             // The points stay: the host sees them held for longer and longer, the reason is only here.
             let outcome = failed.outcome;
-            mastra_exporter_sdk::log::warn(&format!("no points were taken: {outcome:?}"));
+            mastra_exporter_sdk::log::debug(&format!("no points were taken: {outcome:?}"));
         }
         acknowledged
     }

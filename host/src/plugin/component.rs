@@ -17,7 +17,6 @@ use super::file::ComponentFile;
 use super::imports::HostState;
 use super::instance;
 use super::load_error::LoadError;
-use super::records::Reads;
 use super::statics::{self, StaticFacts};
 use crate::event::signal_set::SignalSet;
 
@@ -41,7 +40,6 @@ pub struct Component {
     pub(super) engine: Engine,
     pub(super) pre: InstancePre<HostState>,
     pub(super) indices: Indices,
-    pub(super) reads: Reads,
     facts: StaticFacts,
     description: Description,
 }
@@ -130,16 +128,10 @@ impl Engine {
             .await
             .map_err(LoadError::Describe)?;
         let description = description::check(described, facts.signals)?;
-        let reads = Reads::new(&description.reads);
-        let reads = reads.map_err(|reason| LoadError::Description {
-            field: "reads",
-            reason,
-        })?;
         Ok(Arc::new(Component {
             engine: self.clone(),
             pre,
             indices,
-            reads,
             facts,
             description,
         }))

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::bindings::exported::lifecycle as wit;
 use super::load_error::LoadError;
-use super::records::SignalReads;
+use super::records::Reads;
 use super::{imports, limits};
 use crate::config::component::Grouping;
 use crate::config::settings::{bounds, marks};
@@ -43,8 +43,8 @@ pub struct Description {
     pub flush_interval: Option<Duration>,
     /// The places that the component asks to speak to.
     pub hosts: Vec<HostRequest>,
-    /// What it looks at; of a signal that is not listed everything.
-    pub reads: Vec<SignalReads>,
+    /// Which optional fields of records it looks at.
+    pub reads: Reads,
 }
 
 /// A component that asks for more frequent flushes gets them this often: each is a call.
@@ -133,6 +133,7 @@ pub(super) fn check(
             format!("{count}; at most {MAX_HOSTS} are granted"),
         ));
     }
+    extra(described.extra.as_deref()).map_err(|reason| bad("extra", reason))?;
     let hosts = described
         .hosts
         .into_iter()
@@ -150,7 +151,7 @@ pub(super) fn check(
         phases,
         grouping,
         idempotent: signal_set(described.idempotent),
-        reads: described.reads.into_iter().map(signal_reads).collect(),
+        reads: reads(described.reads).map_err(|reason| bad("reads", reason))?,
         flush_interval: described
             .flush_interval
             .map(|nanos| Duration::from_nanos(nanos).max(LEAST_FLUSH_INTERVAL)),
@@ -224,11 +225,19 @@ fn signal_set(flags: wit::Signals) -> SignalSet {
         .collect()
 }
 
-fn signal_reads(reads: wit::SignalReads) -> SignalReads {
-    SignalReads {
-        signal: imports::signal_from(reads.of_signal),
-        fields: reads.fields,
-    }
+fn reads(reads: Vec<wit::SignalReads>) -> Result<Reads, String> {
+    let signal = |reads: wit::SignalReads| (imports::signal_from(reads.of_signal), reads.fields);
+    let listed: Vec<_> = reads.into_iter().map(signal).collect();
+    Reads::new(&listed)
+}
+
+/// What later contracts add is read by later hosts; that it can be read is seen now.
+fn extra(text: Option<&str>) -> Result<(), String> {
+    let Some(text) = text else { return Ok(()) };
+    let object = serde_json::from_str::<Map<String, Value>>(text);
+    object
+        .map(|_| ())
+        .map_err(|error| format!("not a JSON object: {}", limits::short(&error.to_string())))
 }
 
 fn host(request: wit::HostRequest, settings: &[Setting]) -> Result<HostRequest, String> {
@@ -438,6 +447,18 @@ mod tests {
         assert_eq!(refusal(|d| d.limits.max_items = 0), "limits");
         assert_eq!(refusal(|d| d.phases = wit::SpanPhases::empty()), "phases");
         assert_eq!(refusal(|d| d.flush_interval = Some(0)), "flush-interval");
+        for extra in ["", "[]", "{\"a\":", "{} {}"] {
+            assert_eq!(
+                refusal(|d| d.extra = Some(extra.to_owned())),
+                "extra",
+                "{extra}"
+            );
+        }
+        let misspelt = wit::SignalReads {
+            of_signal: crate::plugin::bindings::types::Signal::Logs,
+            fields: vec!["datum".to_owned()],
+        };
+        assert_eq!(refusal(|d| d.reads = vec![misspelt.clone()]), "reads");
         assert_eq!(
             refusal(|d| d.hosts = vec![wit::HostRequest::FromSetting("nope".to_owned())]),
             "hosts"

@@ -147,7 +147,7 @@ impl Instance {
             limits: *limits,
             is_stateful: component.is_stateful(),
             arena: Bump::new(),
-            reads: component.reads.clone(),
+            reads: component.description().reads,
             capacity,
             generation: *generation,
             calls: 0,

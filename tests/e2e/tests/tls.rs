@@ -284,15 +284,18 @@ async fn the_command_line_names_a_certificate_for_both_listeners() -> anyhow::Re
         .on_free_ports()
         .start_bare()
         .await?;
-    loop {
-        let request = Outgoing::get("/readyz?verbose");
-        let reply = https(&authority, host.address(), None, request).await?;
-        assert_eq!(reply.status, 200);
-        // A host that is told to end does not wait for components that are still prepared.
-        if !reply.text().contains("preparing") {
-            break;
+    // A host that is told to end does not wait for components that are still prepared.
+    let prepared = async {
+        loop {
+            let request = Outgoing::get("/readyz?verbose");
+            let reply = https(&authority, host.address(), None, request).await?;
+            assert_eq!(reply.status, 200);
+            if !reply.text().contains("preparing") {
+                return anyhow::Ok(());
+            }
         }
-    }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), prepared).await??;
     assert_eq!(
         grpc(&authority, host.grpc_address().unwrap(), "any").await?,
         "0"

@@ -73,10 +73,10 @@ impl Shared {
         let allowed = bytes.min(left);
         self.bytes_left.store(left - allowed, Ordering::Relaxed);
         if left > 0 && allowed < bytes {
-            tracing::debug!(
+            tracing::warn!(
                 guest = &*self.guest,
                 cap_bytes = MAX_BYTES_A_CALL,
-                "Guest prints too much; rest of this call dropped."
+                "The exporter logs or prints too much; the rest of this call was dropped."
             );
         }
         allowed

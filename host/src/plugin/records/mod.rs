@@ -26,7 +26,7 @@ pub(super) use feedback::feedback_batch;
 pub(super) use logs::log_batch;
 pub(super) use metrics::metric_batch;
 pub(super) use packed::{LogBatch, MetricBatch, SpanBatch};
-pub(super) use reads::{Reads, SignalReads};
+pub(super) use reads::Reads;
 pub(super) use scores::score_batch;
 pub(super) use spans::{ancestors, span_batch};
 

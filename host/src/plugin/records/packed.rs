@@ -311,17 +311,6 @@ impl<V: Element> Packed for &[V] {
     }
 
     fn outside_bytes(&self) -> usize {
-        <[V] as Outside>::outside_bytes(self)
-    }
-}
-
-/// [`Packed::outside_bytes`] of a list itself.
-trait Outside {
-    fn outside_bytes(&self) -> usize;
-}
-
-impl<V: Element> Outside for [V] {
-    fn outside_bytes(&self) -> usize {
         let elements: usize = self.iter().map(Packed::outside_bytes).sum();
         (V::ALIGN32 as usize - 1) + self.len() * V::SIZE32 + elements
     }
@@ -465,4 +454,50 @@ macro_rules! elements {
 elements! {
     &str, (&str, &str), u64, f64, wit::Span<'_>, wit::SpanLink<'_>, wit::SpanEvent<'_>, wit::Log<'_>, wit::Metric<'_>,
     wit::Exemplar<'_>, wit::QuantileValue,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(start: usize, memory: &mut [u8]) -> Block<'_> {
+        Block {
+            start,
+            used: 0,
+            memory,
+        }
+    }
+
+    #[test]
+    fn lists_behind_texts_of_any_length_are_aligned() {
+        for length in 0..9 {
+            let mut memory = [0; 64];
+            let mut block = block(1_024, &mut memory);
+            let text = "x".repeat(length);
+            block.text(&text).unwrap();
+            let [address, count] = store_list(&[7_u64, 8], &mut block).unwrap();
+            assert_eq!((address % 8, count), (0, 2), "{length}");
+            let at = address as usize - 1_024;
+            assert_eq!(memory.get(at..at + 8), Some(&7_u64.to_le_bytes()[..]));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let tags: &[&str] = &["one", "two"];
+        let enough = tags.outside_bytes();
+        let mut bytes = [0; 8];
+        let mut memory = vec![0; enough];
+        assert!(
+            tags.pack(&mut block(1_024, &mut memory), &mut bytes)
+                .is_ok()
+        );
+        for short in 0..22 {
+            let mut memory = vec![0; short];
+            let packed = tags.pack(&mut block(1_024, &mut memory), &mut bytes);
+            assert!(packed.is_err(), "{short}");
+        }
+        let packed = 1_u64.pack(&mut block(0, &mut []), &mut bytes[..7]);
+        assert!(packed.is_err(), "a field of another length");
+    }
 }

@@ -1,41 +1,40 @@
-//! What a component looks at (`description.reads`): optional fields that it does not are not handed over. Made of the
-//! checked description, used by the files of the signals.
+//! What a component looks at (`description.reads`): optional fields that it does not look at are not handed over. Checked
+//! by `description`, used by the files of the signals.
 
 use crate::event::Signal;
 use crate::plugin::bindings::types as wit;
 use crate::plugin::limits;
 
-/// `lifecycle.signal-reads`: what a component looks at in the records of a signal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignalReads {
-    /// Listed once at most.
-    pub signal: Signal,
-    /// Optional fields of its record, as the contract writes them: `request-context`.
-    pub fields: Vec<String>,
-}
-
 macro_rules! optional_fields {
-    ($($signal:ident $list:ident $leave_out:ident $record:ident: $($field:ident)*;)*) => {
-        /// The fields of each signal's records that are left out.
-        #[derive(Clone, Debug, Default)]
-        pub(in crate::plugin) struct Reads {
-            $($list: Vec<for<'a> fn(&mut wit::$record<'a>)>,)*
+    ($($signal:ident $left_out:ident $leave_out:ident $record:ident $list:ident: $($field:ident)*;)*) => {
+        /// The optional fields of each signal's records that are not handed over: a bit for each, in the order of the
+        /// contract. By default all are.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Reads {
+            $($left_out: u32,)*
         }
 
+        $(
+            const $list: &[(&str, for<'a> fn(&mut wit::$record<'a>))] =
+                &[$((stringify!($field), |record| record.$field = None)),*];
+        )*
+
         impl Reads {
+            /// Of `lifecycle.signal-reads`: signals, and the fields that the component looks at, as the contract writes
+            /// them (`request-context`).
+            ///
             /// # Errors
-            /// A signal that is listed twice, and a name that is no optional field of its record.
-            pub(in crate::plugin) fn new(listed: &[SignalReads]) -> Result<Self, String> {
+            /// A signal that is listed twice, and a name that is not an optional field of its record.
+            pub(in crate::plugin) fn new(listed: &[(Signal, Vec<String>)]) -> Result<Self, String> {
                 let mut reads = Self::default();
-                for (place, SignalReads { signal, fields }) in listed.iter().enumerate() {
-                    if listed.iter().take(place).any(|before| before.signal == *signal) {
+                for (place, (signal, fields)) in listed.iter().enumerate() {
+                    if listed.iter().take(place).any(|(before, _)| before == signal) {
                         return Err(format!("`{signal}` is listed twice"));
                     }
                     match signal {
                         $(Signal::$signal => {
-                            let optional: &[(&str, for<'a> fn(&mut wit::$record<'a>))] =
-                                &[$((stringify!($field), |record| record.$field = None)),*];
-                            reads.$list = unread(*signal, optional, fields)?;
+                            let names: Vec<String> = $list.iter().map(|(name, _)| kebab(name)).collect();
+                            reads.$left_out = left_out(*signal, &names, fields)?;
                         })*
                     }
                 }
@@ -45,8 +44,13 @@ macro_rules! optional_fields {
             $(
                 #[inline]
                 pub(super) fn $leave_out(&self, record: &mut wit::$record<'_>) {
-                    for clear in &self.$list {
-                        clear(record);
+                    if self.$left_out == 0 {
+                        return;
+                    }
+                    for (bit, (_, clear)) in $list.iter().enumerate() {
+                        if self.$left_out >> bit & 1 == 1 {
+                            clear(record);
+                        }
                     }
                 }
             )*
@@ -60,43 +64,43 @@ macro_rules! optional_fields {
 }
 
 optional_fields! {
-    Traces spans leave_out_of_span Span:
+    Traces spans leave_out_of_span Span SPAN:
         parent_span_id external_parent_span_id end_time resource_index attributes metadata tags input output
         request_context error model otel extra;
-    Logs logs leave_out_of_log Log:
+    Logs logs leave_out_of_log Log LOG:
         trace_id span_id data tags correlation metadata resource_index otel extra;
-    Metrics metrics leave_out_of_metric Metric:
+    Metrics metrics leave_out_of_metric Metric METRIC:
         trace_id span_id unit correlation cost metadata resource_index otel extra;
-    Scores scores leave_out_of_score Score:
+    Scores scores leave_out_of_score Score SCORE:
         trace_id span_id scorer_name scorer_version score_source reason experiment_id score_trace_id
         target_entity_type correlation metadata resource_index extra;
-    Feedback feedback leave_out_of_feedback FeedbackItem:
+    Feedback feedback leave_out_of_feedback FeedbackItem FEEDBACK_ITEM:
         trace_id span_id feedback_source feedback_user_id comment source_id experiment_id correlation metadata
         resource_index extra;
 }
 
-/// What clears the fields that are not named.
-fn unread<C: Copy>(
-    signal: Signal,
-    optional: &[(&str, C)],
-    fields: &[String],
-) -> Result<Vec<C>, String> {
-    let is_named = |name: &str, field: &str| name.replace('_', "-") == field;
-    for field in fields {
-        if !optional.iter().any(|(name, _)| is_named(name, field)) {
-            let names: Vec<_> = optional
-                .iter()
-                .map(|(name, _)| name.replace('_', "-"))
-                .collect();
-            return Err(format!(
-                "`{}` is no optional field of the records of `{signal}`, which are {}",
-                limits::short(field),
-                names.join(", ")
-            ));
-        }
+fn kebab(name: &str) -> String {
+    name.replace('_', "-")
+}
+
+/// A bit for each of `names` that `fields` does not have. More fields than names are refused unread.
+fn left_out(signal: Signal, names: &[String], fields: &[String]) -> Result<u32, String> {
+    if fields.len() > names.len() {
+        let (count, most) = (fields.len(), names.len());
+        return Err(format!(
+            "{count} fields for `{signal}`, whose records have {most} optional ones"
+        ));
     }
-    let unnamed = optional
+    if let Some(unknown) = fields.iter().find(|field| !names.contains(field)) {
+        return Err(format!(
+            "`{}` is not an optional field of the records of `{signal}`; these are {}",
+            limits::short(unknown),
+            names.join(", ")
+        ));
+    }
+    let unread = names
         .iter()
-        .filter(|(name, _)| !fields.iter().any(|field| is_named(name, field)));
-    Ok(unnamed.map(|(_, clear)| *clear).collect())
+        .enumerate()
+        .filter(|(_, name)| !fields.contains(name));
+    Ok(unread.fold(0, |bits, (bit, _)| bits | 1 << bit))
 }

@@ -266,9 +266,9 @@ fn every_optional_field_of_a_record_can_be_left_out() {
 
 #[test]
 fn what_a_component_does_not_look_at_is_not_handed_over() {
-    let listed = |signal, fields: &[&str]| SignalReads {
-        signal,
-        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+    let listed = |signal, fields: &[&str]| {
+        let fields = fields.iter().map(|field| (*field).to_owned());
+        (signal, fields.collect::<Vec<_>>())
     };
     let reads = Reads::new(&[listed(crate::event::Signal::Traces, &["input", "end-time"])]);
     let spans = [span(Some(service("a")))];
@@ -291,9 +291,11 @@ fn what_a_component_does_not_look_at_is_not_handed_over() {
 
     let error = Reads::new(&[listed(crate::event::Signal::Logs, &["input"])]).unwrap_err();
     assert!(
-        error.contains("`input` is no optional field") && error.contains("correlation"),
+        error.contains("`input` is not an optional field") && error.contains("correlation"),
         "{error}"
     );
     let twice = [crate::event::Signal::Logs; 2].map(|signal| listed(signal, &[]));
     assert!(Reads::new(&twice).unwrap_err().contains("twice"));
+    let many = [listed(crate::event::Signal::Logs, &["data"; 10])];
+    assert!(Reads::new(&many).unwrap_err().contains("10 fields"));
 }

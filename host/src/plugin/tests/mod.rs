@@ -7,6 +7,7 @@ mod dummies;
 mod faults;
 mod guest_build;
 mod layouts;
+mod log;
 mod pool;
 mod promise;
 mod stateful;

@@ -1,10 +1,11 @@
-//! A component that does on request what the engine must survive. The first span's name, or the word `configure` in the
-//! settings, says what. Log records are always delivered. Used by the tests of the host's plugin room.
+//! A component that does on request what the engine must survive. The first span's name, or the words `configure` and
+//! `capacity` in the settings, say what. With a capacity that has `block` in it, every batch is written to the output as
+//! the bindings have it. Log records are always delivered. Used by the tests of the host's plugin room.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 mod bindings {
     #![allow(
@@ -33,16 +34,28 @@ mod bindings {
 }
 
 use bindings::exports::mastra::observability::lifecycle::{
-    Acknowledgement, BatchLimits, Description, Grouping, HostRequest, SettingError, Signals,
-    SpanPhases,
+    Acknowledgement, BatchLimits, Description, Grouping, HostRequest, SettingError, SignalReads,
+    Signals, SpanPhases,
 };
 use bindings::exports::mastra::observability::{batch_memory, lifecycle, logs, metrics, traces};
 use bindings::mastra::observability::types::{
     ItemResult, LogBatch, MetricBatch, SendOutcome, SendResult, Signal, SpanBatch,
 };
-use bindings::mastra::observability::{http, output};
+use bindings::mastra::observability::{http, log, output};
 
 struct Guest;
+
+/// What is read of metrics: all but `metadata`.
+const METRIC_FIELDS: [&str; 8] = [
+    "trace-id",
+    "span-id",
+    "unit",
+    "correlation",
+    "cost",
+    "resource-index",
+    "otel",
+    "extra",
+];
 
 thread_local! {
     static CALLS: Cell<u32> = const { Cell::new(0) };
@@ -63,7 +76,10 @@ impl lifecycle::Guest for Guest {
             idempotent: Signals::empty(),
             flush_interval: None,
             hosts: vec![HostRequest::Origin("https://backend.test".to_owned())],
-            reads: Vec::new(),
+            reads: vec![SignalReads {
+                of_signal: Signal::Metrics,
+                fields: METRIC_FIELDS.iter().map(|field| (*field).to_owned()).collect(),
+            }],
             prefers_otlp: Signals::empty(),
             extra: None,
         }
@@ -135,6 +151,26 @@ impl traces::Guest for Guest {
                 }
                 ItemResult::Delivered
             }
+            "say" => {
+                for level in [
+                    log::Level::Debug,
+                    log::Level::Info,
+                    log::Level::Warn,
+                    log::Level::Error,
+                ] {
+                    log::emit(
+                        level,
+                        &format!("{level:?} \u{1b}[31m{}", "x".repeat(20_000)),
+                    );
+                }
+                ItemResult::Delivered
+            }
+            "say too much" => {
+                for _ in 0..100 {
+                    log::emit(log::Level::Warn, &"y".repeat(400));
+                }
+                ItemResult::Delivered
+            }
             "calls" => ItemResult::Skipped(CALLS.get().to_string()),
             "greeting" => ItemResult::Skipped(GREETING.get().to_string()),
             "outside" => ItemResult::Skipped(outside()),
@@ -182,6 +218,7 @@ struct Memory;
 // SAFETY: the system's own, which may be given less back than it gave.
 unsafe impl GlobalAlloc for Memory {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        BLOCKS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the caller's layout.
         unsafe { System.alloc(layout) }
     }
@@ -199,14 +236,20 @@ static MEMORY: Memory = Memory;
 
 static KEEPS: AtomicBool = AtomicBool::new(false);
 
+/// Blocks that were allocated since the last batch.
+static BLOCKS: AtomicU32 = AtomicU32::new(0);
+
 /// Writes down what came, if the settings say how it is to come. It may lie in one block, so that nothing of it is freed.
 fn echo(signal: Signal, batch: impl std::fmt::Debug) -> SendResult {
     let batch = std::mem::ManuallyDrop::new(batch);
+    let blocks = BLOCKS.swap(0, Ordering::Relaxed);
     if CAPACITY.get().contains("block") {
         let line = format!("{batch:?}\n");
         if let Err(reason) = output::append(signal, line.as_bytes()) {
             return all(ItemResult::Rejected(reason));
         }
+        BLOCKS.store(0, Ordering::Relaxed);
+        return all(ItemResult::Skipped(blocks.to_string()));
     }
     all(ItemResult::Delivered)
 }
